@@ -1,0 +1,55 @@
+"""A command changes an account by decision, not by usage: CloudEvents 1.0 in structured JSON, keyed by its account.
+
+Identity is (source, id), compared on type, subject and data: the same again is dropped, other data is rejected.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from schemas.identifiers import Account, GrantId
+from schemas.usage import LONGEST_NAME
+
+LARGEST_GRANT_CREDITS = 10**9
+
+Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+GrantName = Annotated[GrantId, Meta(min_length=1, max_length=LONGEST_NAME)]
+
+
+class Grant(Struct, frozen=True, gc=False, tag_field="kind", tag="grant"):
+    """Credits given: `credits` as decimal text, 0.000001 to 10⁹; `grant` is unique whatever the command's id."""
+
+    grant: GrantName
+    credits: Decimal
+    reason: Annotated[str, Meta(max_length=LONGEST_NAME)] = ""
+
+
+class Payment(Struct, frozen=True, gc=False):
+    """Money received: `amount_minor` in the currency's minor unit; `reference` is unique."""
+
+    reference: Name
+    amount_minor: Annotated[int, Meta(ge=0)]
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+
+
+class TopUp(Struct, frozen=True, gc=False, tag_field="kind", tag="top_up"):
+    """Credits bought: like a grant, with the payment that bought them."""
+
+    grant: GrantName
+    credits: Decimal
+    payment: Payment
+
+
+class Command(Struct, frozen=True, gc=False):
+    """A CloudEvents 1.0 envelope; `subject` is the account, `time` is required (RFC 3339, with a zone)."""
+
+    id: Name
+    source: Name
+    subject: Annotated[Account, Meta(min_length=1, max_length=LONGEST_NAME)]
+    time: Annotated[datetime, Meta(tz=True)]
+    data: Grant | TopUp
+    specversion: Literal["1.0"] = "1.0"
+    type: Literal["creditstream.command"] = "creditstream.command"
+    datacontenttype: Literal["application/json"] = "application/json"

@@ -1,0 +1,32 @@
+"""Usage of one account, hour, channel, agent and node. Rollups leave a partition packed, like charges.
+
+A row is absolute for its `segment`, the checkpoint at which the row entered the worker's memory. A later segment of
+the same key starts from zero, so that usage of a key is the sum over its segments.
+"""
+
+from msgspec import Struct
+
+from schemas.identifiers import Account, Agent, Node
+
+
+class Rollup(Struct, array_like=True, gc=False):
+    """Totals of the events that occurred in `hour`, counted in hours since 1970, UTC."""
+
+    account: Account
+    hour: int
+    channel: str
+    agent: Agent
+    node: Node
+    segment: int
+    events: int = 0
+    messages: int = 0
+    quantity_micros: int = 0
+    cost_microcredits: int = 0
+
+
+class RollupBatch(Struct, frozen=True, array_like=True, gc=False):
+    """Rows of one partition that a checkpoint changed; `version` is that checkpoint, as in a charge batch."""
+
+    partition: int
+    version: int
+    rows: list[Rollup]

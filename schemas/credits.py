@@ -11,6 +11,7 @@ FREE_GRANT_MICROCREDITS = Microcredits(500 * MICROCREDITS_PER_CREDIT)
 _DECIMALS = 6
 _DIGITS = 60
 _LARGEST_EXPONENT = 18
+_LONGEST_SHOWN = 40
 
 
 def parse_micros(text: str | int | Decimal) -> int:
@@ -18,18 +19,21 @@ def parse_micros(text: str | int | Decimal) -> int:
     try:
         value = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"{text!r} is not a decimal number") from None
+        raise ValueError(f"{_shown(text)} is not a decimal number") from None
     if not value.is_finite():
-        raise ValueError(f"{text!r} is not a finite number")
+        raise ValueError(f"{_shown(text)} is not a finite number")
+    if not value:
+        return 0
     _, digits, exponent = value.as_tuple()
     # Before scaling: 1e999999999 would otherwise be written out in full.
-    if len(digits) > _DIGITS or (value and not -_DECIMALS <= value.adjusted() <= _LARGEST_EXPONENT):
-        raise ValueError(f"{str(text)[:40]!r} is outside what is counted: 0.000001 to 10^18, {_DIGITS} digits")
+    if len(digits) > _DIGITS or not -_DECIMALS <= value.adjusted() <= _LARGEST_EXPONENT:
+        raise ValueError(f"{_shown(value)} is outside what is counted: 0.000001 to 10^18, {_DIGITS} digits")
     coefficient = int("".join(map(str, digits)))
     shift = int(exponent) + _DECIMALS
-    micros, lost = (coefficient * 10**shift, 0) if shift >= 0 else divmod(coefficient, 10**-shift)
+    scale: int = 10 ** abs(shift)
+    micros, lost = (coefficient * scale, 0) if shift >= 0 else divmod(coefficient, scale)
     if lost:
-        raise ValueError(f"{text!r} has more than {_DECIMALS} decimals")
+        raise ValueError(f"{_shown(text)} has more than {_DECIMALS} decimals")
     return -micros if value.is_signed() else micros
 
 
@@ -43,3 +47,8 @@ def format_credits(amount: int) -> str:
     whole, micros = divmod(abs(amount), MICROCREDITS_PER_CREDIT)
     sign = "-" if amount < 0 else ""
     return f"{sign}{whole}.{micros:06d}".rstrip("0").rstrip(".")
+
+
+def _shown(text: str | int | Decimal) -> str:
+    """The start of it: a message repeats no megabyte."""
+    return repr(str(text)[:_LONGEST_SHOWN])

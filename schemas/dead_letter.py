@@ -35,6 +35,7 @@ class Reason(StrEnum):
     PAYMENT_REUSED = "payment_reused"
     INVALID_AMOUNT = "invalid_amount"
     REFUSED_BY_CLICKHOUSE = "refused_by_clickhouse"
+    UNDECODABLE = "undecodable"
 
 
 class DeadLetter(Struct, frozen=True, gc=False):

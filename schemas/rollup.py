@@ -10,7 +10,10 @@ from schemas.identifiers import Account, Agent, Node
 
 
 class Rollup(Struct, array_like=True, gc=False):
-    """Totals of the events that occurred in `hour`, counted in hours since 1970, UTC."""
+    """Totals of the events that occurred in `hour`, counted in hours since 1970, UTC.
+
+    `version` is the checkpoint that last wrote the row, and `segment` the one that first did.
+    """
 
     account: Account
     hour: int
@@ -22,6 +25,7 @@ class Rollup(Struct, array_like=True, gc=False):
     messages: int = 0
     quantity_micros: int = 0
     cost_microcredits: int = 0
+    version: int = 0
 
 
 class RollupBatch(Struct, frozen=True, array_like=True, gc=False):

@@ -1,0 +1,51 @@
+"""Runs a command that must not outlive its owner: `python -m deploy.local.leash OWNER_PID COMMAND…`.
+
+A test session or the demo that is killed with -9 cannot clean up: the leash sees it gone and ends the command.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+_POLL_SECONDS = 0.5
+_GRACE_SECONDS = 10
+
+
+def main() -> int:
+    """The command's exit code, or 1 after it was ended because its owner is gone."""
+    owner, command = int(sys.argv[1]), sys.argv[2:]
+    child = subprocess.Popen(command)
+    # The whole process group is signalled: the child ends by itself, the leash ends with it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        try:
+            return child.wait(_POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            if not _exists(owner):
+                _end(child)
+                return 1
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""The topic of rate cards: what is in it, and how a row is written to it."""
+
+import time
+import uuid
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from producers.sender import Sender
+from schemas.codec import decode_rate_card, encode_json
+from schemas.rate_card import RateCard
+
+_PARTITION = 0
+_SECONDS_TO_READ = 30.0
+_SECONDS_TO_FIND_END = 10.0
+_SECONDS_A_POLL = 0.5
+_RECORDS_A_POLL = 500
+
+
+class RateCardTopicError(Exception):
+    """The topic of rate cards cannot be read."""
+
+
+def read_published(bootstrap_servers: str, topic: str) -> list[RateCard]:
+    """Every card in the topic, withdrawn ones included, each as its last row has it."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            # Named, as librdkafka wants it, but never joined: partitions are assigned by hand.
+            "group.id": f"creditstream-rate-cards-{uuid.uuid4().hex}",
+            "log_level": 0,
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+        }
+    )
+    try:
+        return _read(consumer, topic)
+    except KafkaException as error:
+        raise RateCardTopicError(
+            f"topic {topic} at {bootstrap_servers} cannot be read: {error.args[0].str()}. "
+            "Is Kafka reachable, and was the topic made (python -m stream create-topics)?"
+        ) from None
+    finally:
+        consumer.close()
+
+
+def write_rows(bootstrap_servers: str, topic: str, rows: list[RateCard]) -> None:
+    """Writes the rows and waits until Kafka has them; UndeliveredError if it has not."""
+    with Sender(bootstrap_servers) as sender:
+        for row in rows:
+            key = f"{row.line}/{row.version}".encode()
+            sender.send(topic, key, encode_json(row), _PARTITION, cloud_event=False)
+
+
+def _read(consumer: Consumer, topic: str) -> list[RateCard]:
+    start, end = consumer.get_watermark_offsets(TopicPartition(topic, _PARTITION), timeout=_SECONDS_TO_FIND_END)
+    consumer.assign([TopicPartition(topic, _PARTITION, start)])
+    until = time.monotonic() + _SECONDS_TO_READ
+    cards: dict[bytes | None, RateCard] = {}
+    while consumer.position([TopicPartition(topic, _PARTITION)])[0].offset < end and start < end:
+        for message in consumer.consume(_RECORDS_A_POLL, _SECONDS_A_POLL):
+            if (error := message.error()) is not None:
+                raise KafkaException(error)
+            cards[message.key()] = _card(topic, message.offset(), message.value())
+        if time.monotonic() >= until:
+            raise RateCardTopicError(f"topic {topic} was not read to its end within {_SECONDS_TO_READ:g} s")
+    return list(cards.values())
+
+
+def _card(topic: str, offset: int | None, value: bytes | None) -> RateCard:
+    try:
+        return decode_rate_card(value or b"")
+    except msgspec.MsgspecError as error:
+        raise RateCardTopicError(f"topic {topic}, offset {offset}: is not a rate card: {error}") from None

@@ -1,0 +1,57 @@
+"""What the sink can be told: where ClickHouse is, and how much is written at once."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from schemas.settings import BadSettingError, KafkaSettings
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class ClickHouseSettings(Struct, frozen=True, kw_only=True):
+    """Where ClickHouse is; `clickhouse_insert_settings` are `name=value` pairs, comma between, of inserts.
+
+    Replicated tables want `insert_quorum=auto`; Distributed ones `distributed_foreground_insert=1`.
+    """
+
+    clickhouse_host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    clickhouse_port: Port = 8123
+    clickhouse_user: str = "default"
+    clickhouse_password: str = ""
+    # It is written into statements, where names cannot be parameters.
+    clickhouse_database: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = "creditstream"
+    clickhouse_secure: bool = False
+    clickhouse_timeout_seconds: Annotated[int, Meta(ge=1, le=600)] = 60
+    clickhouse_insert_settings: str = ""
+
+    @property
+    def insert_settings(self) -> dict[str, str]:
+        """The settings of every insert, by name; BadSettingError if they are not `name=value` pairs."""
+        pairs = [pair.strip() for pair in self.clickhouse_insert_settings.split(",") if pair.strip()]
+        parsed = dict(pair.partition("=")[::2] for pair in pairs)
+        if not all(parsed.values()):
+            raise BadSettingError(
+                f"setting CREDITSTREAM_CLICKHOUSE_INSERT_SETTINGS is {self.clickhouse_insert_settings!r}: "
+                "`name=value` pairs with commas between are allowed. Correct it and start again."
+            )
+        return parsed
+
+
+class SinkSettings(KafkaSettings, frozen=True, kw_only=True):
+    """What is read, when it is written (whichever bound is met first), and where the sink tells how it is.
+
+    Twice `sink_flush_rows` and `sink_flush_bytes` are held at most: one batch is written, the next fills.
+    """
+
+    http_host: str = "0.0.0.0"  # noqa: S104 - Prometheus asks from another machine
+    http_port: Annotated[int, Meta(ge=0, le=65535)] = 8002
+    sink_flush_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
+    sink_flush_bytes: Annotated[int, Meta(ge=1 << 10, le=1 << 30)] = 16 << 20
+    sink_flush_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1_000
+    sink_rewind_minutes: Annotated[int, Meta(ge=1, le=1_440)] = 15
+
+    @property
+    def group(self) -> str:
+        """The consumer group; installations that share a cluster have prefixes of their own."""
+        return f"{self.topic_prefix}{self.app}-sink"

@@ -1,0 +1,67 @@
+"""The sink's HTTP face: /metrics, /healthz (alive) and /readyz (rows can be written now)."""
+
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from schemas.settings import BadSettingError
+from sinks.metrics import SinkMetrics
+
+_REQUEST_SECONDS = 10
+
+
+class MetricsServer:
+    """Serves one sink's metrics from a thread while open; `port` is the one that was taken."""
+
+    def __init__(self, metrics: SinkMetrics, host: str, port: int) -> None:
+        handler = type("Handler", (_Handler,), {"metrics": metrics})
+        try:
+            self._server = ThreadingHTTPServer((host, port), handler)
+        except OSError as error:
+            raise BadSettingError(
+                f"CREDITSTREAM_HTTP_HOST {host!r} and CREDITSTREAM_HTTP_PORT {port} cannot be listened on: "
+                f"{error.strerror}. Set a free port, or 0 for none."
+            ) from None
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    metrics: SinkMetrics
+    timeout = _REQUEST_SECONDS
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            self._answer(HTTPStatus.OK, self.metrics.exposition(), CONTENT_TYPE_LATEST)
+        elif path == "/healthz":
+            self._say(self.metrics.why_not_alive())
+        elif path == "/readyz":
+            self._say(self.metrics.why_not_ready())
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, b"there are /metrics, /healthz and /readyz\n", "text/plain")
+
+    def _say(self, problem: str | None) -> None:
+        status = HTTPStatus.OK if problem is None else HTTPStatus.SERVICE_UNAVAILABLE
+        self._answer(status, f"{problem or 'ok'}\n".encode(), "text/plain; charset=utf-8")
+
+    def _answer(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Scrapes are not worth a line each."""

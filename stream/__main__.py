@@ -1,0 +1,81 @@
+"""The worker's command line: `python -m stream --help`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from confluent_kafka.admin import AdminClient
+
+from schemas.settings import BadSettingError
+from stream.create_topics import create_topics
+from stream.engine import topics as topic_checks
+from stream.settings import WorkerSettings, load_worker_settings
+
+logger = logging.getLogger("stream")
+
+_USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it went well, 1 when it failed, 2 when it was asked for wrongly."""
+    options = vars(_parser().parse_args(arguments))
+    command = options.pop("command")
+    try:
+        settings = load_worker_settings(**options)
+    except BadSettingError as error:
+        print(error, file=sys.stderr)
+        return _USAGE_ERROR
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Their DEBUG and chatter cost more than the pipeline.
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    return {"worker": _worker, "create-topics": _create_topics}[command](settings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stream",
+        description="Prices usage events, keeps live balances, writes charges and rollups.",
+        epilog="Every option is also a setting in the environment, CREDITSTREAM_ and its name in capitals.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    worker = commands.add_parser("worker", help="run a worker until it is told to stop")
+    create = commands.add_parser("create-topics", help="create every topic that does not exist")
+    for each in (worker, create):
+        each.add_argument("--bootstrap-servers", help="Kafka, as host:port,host:port (default 127.0.0.1:9092)")
+        each.add_argument("--topic-prefix", help="put before every topic's name")
+        each.add_argument("--app", help="name of the worker group and of its state topics (default creditstream)")
+    worker.add_argument(
+        "--single-node",
+        action="store_true",
+        default=None,
+        help="accept topics with one replica: for trying out",
+    )
+    worker.add_argument(
+        "--accept-new-state",
+        action="store_true",
+        default=None,
+        help="start although topics were made again, or progress was lost: events may be booked again",
+    )
+    worker.add_argument("--http-port", type=int, help="port of /metrics, /healthz and /readyz, 0 for none (8080)")
+    create.add_argument("--partitions", type=int, help="of every keyed topic (default 12); cannot be changed later")
+    create.add_argument("--replication", type=int, help="replicas of every topic (default 3)")
+    return parser
+
+
+def _create_topics(settings: WorkerSettings) -> int:
+    return create_topics(AdminClient(settings.kafka), settings.specs)
+
+
+def _worker(settings: WorkerSettings) -> int:
+    from stream.run import run_worker
+
+    try:
+        return run_worker(settings)
+    except topic_checks.WrongTopicsError as error:
+        print(f"the topics are not as they must be: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

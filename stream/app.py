@@ -1,0 +1,211 @@
+"""The Faust app: the group, the agent and the life of a worker; the engine and the pipeline are hung into it."""
+
+import asyncio
+import logging
+import os
+import threading
+from collections import Counter
+from typing import Any
+
+import faust
+from confluent_kafka.admin import AdminClient
+from faust.serializers.schemas import Schema
+from mode import Service
+from yarl import URL
+
+from schemas.codec import decode_balance, decode_rate_card, encode_packed
+from stream.dedup_log import DedupLog
+from stream.engine import topics as topic_checks
+from stream.engine.broadcast import Broadcast
+from stream.engine.murmur2 import partition_for
+from stream.engine.owner import Owner
+from stream.engine.tables import Table
+from stream.engine.transport import GroupConsumer, MicroBatchTransport
+from stream.metrics import MOST_WATCHED_ACCOUNTS, Metrics
+from stream.outputs import Outputs
+from stream.pipeline import Pipeline
+from stream.rules.commands import decode_remembered
+from stream.rules.rate_cards import RateCards
+from stream.settings import WorkerSettings
+from stream.web import Web
+
+logger = logging.getLogger(__name__)
+
+_TOPOLOGY_CHECK_SECONDS = 30.0
+_HARD_EXIT_SECONDS = 15.0
+
+
+class Batches(Schema[Any, Any]):
+    """Batches come decoded: what the transport hands over is the event."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002  Faust's signature
+        return message.key
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002  Faust's signature
+        return message.value
+
+
+class Worker(Service):
+    """What runs beside the agent: checkpoints, the rate cards' topic, the web server, the topology check."""
+
+    def __init__(self, settings: WorkerSettings, app: faust.App, **options: Any) -> None:
+        super().__init__(**options)
+        self.settings = settings
+        self.app = app
+        self.outcomes: Counter[str] = Counter()
+        self.metrics = Metrics(self)
+        self._engine = settings.engine
+        self._admin = AdminClient(settings.kafka)
+        self._topology = topic_checks.topology(self._admin, self._engine.topics)
+        self.broadcast = Broadcast(
+            settings.kafka,
+            self._engine.broadcast_topic,
+            RateCards(),
+            _fold_rate_card,
+            _has_rate_cards,
+            "a rate card: publish one with `python -m producers rate-card publish FILE`",
+        )
+        self.owner = Owner(
+            self._engine,
+            self.make_pipeline,
+            self.broadcast,
+            self._topology,
+            self._on_fatal,
+            self.metrics.on_checkpoint,
+        )
+        self.web = Web(self, settings.http_host, settings.http_port)
+        self._broadcasting: asyncio.Task[None] | None = None
+
+    def make_pipeline(self, partition: int) -> Pipeline:
+        """The empty pipeline of a partition."""
+        settings, names = self.settings, self.settings.topics
+        count = self._topology.topics[names.usage_events].partitions
+        window_ms = settings.dedup_window_hours * 3_600_000
+        return Pipeline(
+            partition,
+            lambda key: partition_for(key, count),
+            Table(
+                names.balances_changelog,
+                lambda row: row.account.encode(),
+                encode_packed,
+                _account_of,
+                decode_balance,
+            ),
+            Table(
+                names.commands_changelog,
+                lambda row: row.key,
+                encode_packed,
+                lambda row: row.key,
+                decode_remembered,
+            ),
+            DedupLog(names.dedup_log, window_ms, settings.dedup_memory_mb << 20),
+            Outputs(names, partition),
+            settings.horizon_us,
+            self.outcomes,
+        )
+
+    def pipelines(self) -> list[Pipeline]:
+        """Those of the partitions that are restored."""
+        held = [holding.partition for holding in self.owner.holdings.values() if holding.partition is not None]
+        return [each.processor for each in held if isinstance(each.processor, Pipeline)]
+
+    @property
+    def watched_accounts(self) -> list[str]:
+        """Accounts with a balance gauge of their own: a bounded set of labels."""
+        names = [name.strip() for name in self.settings.watched_accounts.split(",")]
+        return [name for name in names if name][:MOST_WATCHED_ACCOUNTS]
+
+    async def on_start(self) -> None:
+        """Called by Faust once its consumer may start."""
+        self._broadcasting = asyncio.create_task(self.broadcast.run())
+        await self.web.start()
+
+    async def on_stop(self) -> None:
+        """Last checkpoints, then everything closed."""
+        await self.owner.stop()
+        await self.broadcast.stop()
+        await self.web.stop()
+
+    @Service.task
+    async def _checkpoints(self) -> None:
+        while not self.should_stop:
+            await asyncio.sleep(self._engine.checkpoint_interval_seconds)
+            self.owner.tick()
+            if self._broadcasting is not None and self._broadcasting.done():
+                self._broadcasting.result()
+
+    @Service.task
+    async def _topology_check(self) -> None:
+        """A topic made again, or one with more partitions, while we run: stop before anything is booked wrongly."""
+        while not self.should_stop:
+            await self.sleep(_TOPOLOGY_CHECK_SECONDS)
+            try:
+                now = await asyncio.to_thread(topic_checks.topology, self._admin, self._engine.topics)
+            except Exception as error:
+                logger.warning("topics could not be checked: %s", error)
+                continue
+            if now != self._topology:
+                raise topic_checks.WrongTopicsError("topics changed while the worker ran; see its refusal at start")
+
+    def _on_fatal(self, error: BaseException) -> None:
+        """End the process: softly, and hard if that hangs."""
+        logger.critical("the worker ends: %s", error)
+        threading.Thread(target=_exit_hard, daemon=True).start()
+        self._crash_task = asyncio.create_task(self.app.crash(error))
+
+
+def make_app(settings: WorkerSettings) -> tuple[faust.App, Worker]:
+    """The app with its agent, and the worker beside it; nothing is started."""
+    engine = settings.engine
+    app = faust.App(
+        engine.app,
+        broker=[URL(f"kafka://{server}") for server in settings.bootstrap_servers.split(",")],
+        store="memory://",
+        datadir=settings.data_folder,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        stream_wait_empty=False,
+        broker_session_timeout=settings.session_timeout_seconds,
+        broker_heartbeat_interval=settings.session_timeout_seconds / 4,
+        broker_max_poll_interval=60.0,
+        broker_commit_interval=2.8,
+        consumer_auto_offset_reset="earliest",
+    )
+    worker = Worker(settings, app)
+    consumer = type("UsageConsumer", (GroupConsumer,), {"owner": worker.owner, "usage_topic": engine.inputs[0]})
+    transport = type("UsageTransport", (MicroBatchTransport,), {"Consumer": consumer})
+    app.transport = transport(app.conf.broker, app)
+    app.add_dependency(worker)
+    usage = app.topic(engine.inputs[0], schema=Batches(key_type=bytes, value_type=bytes))
+
+    async def book(stream: Any) -> None:
+        async for event in stream.events():
+            worker.owner.apply(event.value)
+            # Checkpoints, heartbeats and scrapes get their turn between two batches.
+            await asyncio.sleep(0)
+
+    app.agent(usage)(book)
+    return app, worker
+
+
+def _fold_rate_card(cards: object, value: bytes) -> RateCards:
+    assert isinstance(cards, RateCards)  # noqa: S101  begun with one, folded by this alone
+    try:
+        return cards.with_card(decode_rate_card(value))
+    except Exception:
+        logger.exception("a record of the rate cards' topic is not used: %r", value[:200])
+        return cards
+
+
+def _has_rate_cards(cards: object) -> bool:
+    return isinstance(cards, RateCards) and len(cards) > 0
+
+
+def _account_of(row: Any) -> str:
+    return str(row.account)
+
+
+def _exit_hard() -> None:
+    threading.Event().wait(_HARD_EXIT_SECONDS)
+    os._exit(70)

@@ -1,0 +1,202 @@
+"""Writes checkpoints: one Kafka transaction each, by the transactional producer of one partition.
+
+A checkpoint is written in these steps; a crash in any of them leaves
+1. begin_transaction    nothing
+2. produce every record an open transaction, which the next owner's init_transactions aborts
+3. commit_transaction   all of it or nothing, by what the broker's coordinator had noted
+
+The encoded records are kept until the outcome is known. After an error that leaves it unknown, a new producer fences
+the old transaction, and the partition's progress tells whether it was committed.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from enum import Enum
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from stream.engine import crash_points
+from stream.engine import progress as progress_format
+from stream.engine.outbox import Record
+from stream.engine.partition import Checkpoint
+from stream.engine.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+Headers = list[tuple[str, str | bytes | None]]
+
+TRANSACTION_TIMEOUT_MS = 120_000
+MOST_ATTEMPTS = 8
+_COMMIT_SECONDS = 30.0
+_INIT_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 10.0
+_POLL_EVERY_RECORDS = 4_096
+_QUEUE_RECORDS = 1_000_000
+_QUEUE_KILOBYTES = 1 << 20
+
+
+class Outcome(Enum):
+    """What became of a checkpoint."""
+
+    COMMITTED = "committed"
+    LOST = "lost"
+    """The partition is somebody else's: drop everything."""
+    DIVERGED = "diverged"
+    """The log's progress is neither this checkpoint's nor the one before: take over anew."""
+
+
+class CheckpointFailedError(Exception):
+    """A checkpoint that could not be written, after every attempt; or that no attempt can write."""
+
+
+class CheckpointWriter:
+    """The transactional producer of a partition. Its methods block: they run in a thread, one at a time."""
+
+    def __init__(
+        self,
+        config: Mapping[str, str | int | float | bool],
+        transactional_id: str,
+        partition: int,
+        progress_topic: str,
+        read_progress: Callable[["CheckpointWriter"], Progress | None],
+        still_ours: Callable[[], bool],
+    ) -> None:
+        self._config = {
+            **config,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            "linger.ms": 5,
+            "batch.size": 1 << 20,
+            "message.max.bytes": 4 << 20,
+            "queue.buffering.max.messages": _QUEUE_RECORDS,
+            "queue.buffering.max.kbytes": _QUEUE_KILOBYTES,
+            "compression.type": "lz4",
+            "delivery.report.only.error": True,
+        }
+        self.partition = partition
+        self._progress_topic = progress_topic
+        self._read_progress = read_progress
+        self._still_ours = still_ours
+        self._producer: Producer | None = None
+
+    def fence(self) -> bool:
+        """Fence whoever wrote before, and abort what it left open; False when the partition is not ours."""
+        # init_transactions is last-caller-wins: a stale owner must not call it.
+        if not self._still_ours():
+            return False
+        self._producer = None
+        producer = Producer(self._config)
+        producer.init_transactions(_INIT_SECONDS)
+        self._producer = producer
+        return True
+
+    def transact(self, records: list[Record], header: bytes = b"") -> None:
+        """Write records in one transaction, committing again while the error is retriable."""
+        producer = self._producer
+        if producer is None:
+            raise CheckpointFailedError(f"partition {self.partition} has no fenced producer")
+        producer.begin_transaction()
+        crash_points.reach("checkpoint.begun")
+        self._produce(producer, records, header)
+        crash_points.reach("checkpoint.produced")
+        _commit(producer)
+        crash_points.reach("checkpoint.committed")
+
+    def write(self, checkpoint: Checkpoint) -> Outcome:
+        """Write a checkpoint once, whatever that takes."""
+        records = [*checkpoint.records, *self._progress_records(checkpoint)]
+        header = str(checkpoint.progress.version).encode()
+        for attempt in range(MOST_ATTEMPTS):
+            try:
+                if self._producer is not None:
+                    self.transact(records, header)
+                    return Outcome.COMMITTED
+                settled = self._settle(checkpoint)
+                if settled is not None:
+                    return settled
+            except KafkaException as exception:
+                error: KafkaError = exception.args[0]
+                _refuse_deterministic(error, self.partition)
+                logger.warning("partition %s, checkpoint %s: %s", self.partition, checkpoint.progress.checkpoint, error)
+                self._producer = None
+                time.sleep(min(_LONGEST_PAUSE_SECONDS, 0.1 * 2**attempt))
+        raise CheckpointFailedError(
+            f"partition {self.partition}, checkpoint {checkpoint.progress.checkpoint}: "
+            f"not written after {MOST_ATTEMPTS} attempts"
+        )
+
+    def _settle(self, checkpoint: Checkpoint) -> Outcome | None:
+        """After an unknown outcome: fence, then ask the log. None means: write it again."""
+        if not self.fence():
+            return Outcome.LOST
+        found = self._read_progress(self)
+        if found is not None and found.version == checkpoint.progress.version:
+            return Outcome.COMMITTED
+        before = checkpoint.before
+        first = found is None and before.checkpoint == 0
+        if first or (found is not None and found.version == before.version):
+            return None
+        return Outcome.DIVERGED
+
+    def _progress_records(self, checkpoint: Checkpoint) -> list[Record]:
+        encode, topic = progress_format.encode, self._progress_topic
+        records: list[Record] = [(topic, progress_format.PROGRESS_KEY, encode(checkpoint.progress))]
+        if checkpoint.topology is not None:
+            records.append((topic, progress_format.TOPOLOGY_KEY, encode(checkpoint.topology)))
+        return records
+
+    def _produce(self, producer: Producer, records: list[Record], header: bytes) -> None:
+        partition, produce = self.partition, producer.produce
+        headers: Headers = [(progress_format.CHECKPOINT_HEADER, header)]
+        for index, (topic, key, value) in enumerate(records):
+            try:
+                # Keyed rows carry their checkpoint in the value: a header on each would cost.
+                if key is None:
+                    produce(topic, value, partition=partition, headers=headers)
+                else:
+                    produce(topic, value, key, partition)
+            except BufferError:
+                self._produce_when_room(producer, topic, key, value, headers)
+            if not index % _POLL_EVERY_RECORDS:
+                producer.poll(0)
+
+    def _produce_when_room(
+        self, producer: Producer, topic: str, key: bytes | None, value: bytes, headers: Headers
+    ) -> None:
+        deadline = time.monotonic() + _COMMIT_SECONDS
+        while True:
+            producer.poll(0.05)
+            try:
+                producer.produce(topic, value, key, self.partition, headers=headers)
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+
+def _commit(producer: Producer) -> None:
+    """Commit, and commit again while the broker asks for it."""
+    deadline = time.monotonic() + TRANSACTION_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            producer.commit_transaction(_COMMIT_SECONDS)
+        except KafkaException as exception:
+            error: KafkaError = exception.args[0]
+            if not error.retriable() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _refuse_deterministic(error: KafkaError, partition: int) -> None:
+    """A record that the broker will never take is not worth another attempt."""
+    if error.code() in (
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.INVALID_RECORD,
+    ):
+        raise CheckpointFailedError(f"partition {partition}: no attempt can write this checkpoint: {error.str()}")

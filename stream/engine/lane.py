@@ -1,0 +1,147 @@
+"""A lane carries one partition's inputs from the reader to the stream: merged by append time, cut into batches.
+
+The first input is the many (usage), the second the few (commands); at equal append times the second goes first.
+A record waits until the other input is known to hold nothing older: it has a newer record waiting, or it has been
+at its end for `grace_seconds` since the record was received. Clocks of different machines are never compared.
+"""
+
+from collections import deque
+
+from confluent_kafka import Message
+from msgspec import Struct
+
+LARGEST_BATCH_RECORDS = 5_000
+MOST_BATCHES_UNDER_WAY = 2
+MOST_RECORDS_WAITING = 4 * LARGEST_BATCH_RECORDS
+MOST_BYTES_WAITING = 64 << 20
+MANY, FEW = 0, 1
+
+Offsets = tuple[int, int]
+
+
+Run = tuple[int, list[Message]]
+"""Consecutive records of one input."""
+
+
+class Batch(Struct, frozen=True, gc=False):
+    """Records that follow `after` in a partition's inputs without a gap, read in the lane's `epoch`."""
+
+    partition: int
+    epoch: int
+    after: Offsets
+    next: Offsets
+    runs: list[Run]
+    count: int
+
+
+class Lane:
+    """The unbooked records of one partition, in the reader's thread."""
+
+    def __init__(self, partition: int, epoch: int, position: Offsets, grace_seconds: float) -> None:
+        self.partition = partition
+        self.epoch = epoch
+        self.grace_seconds = grace_seconds
+        self.delivered = 0
+        self.delivered_at = 0.0
+        self.waiting_bytes = 0
+        self.paused: int | None = None
+        self._position = position
+        self._many: deque[tuple[float, list[Message]]] = deque()
+        self._few: deque[tuple[float, Message]] = deque()
+        self._many_waiting = 0
+        self._at_end = [False, False]
+
+    def receive(self, which: int, records: list[Message], received: float) -> None:
+        """Take records of one input, in order; `received` is this machine's monotonic clock, in seconds."""
+        self._at_end[which] = False
+        self.waiting_bytes += sum(map(len, records))
+        if which == MANY:
+            self._many.append((received, records))
+            self._many_waiting += len(records)
+        else:
+            self._few.extend((received, record) for record in records)
+
+    def reached_end(self, which: int) -> None:
+        """The input holds nothing that was not received."""
+        self._at_end[which] = True
+
+    @property
+    def waiting_records(self) -> int:
+        return self._many_waiting + len(self._few)
+
+    @property
+    def full(self) -> bool:
+        return self.waiting_records >= MOST_RECORDS_WAITING or self.waiting_bytes >= MOST_BYTES_WAITING
+
+    @property
+    def fuller(self) -> int:
+        """The input with more records waiting."""
+        return MANY if self._many_waiting >= len(self._few) else FEW
+
+    @property
+    def caught_up(self) -> bool:
+        """Both inputs are read to their ends and nothing waits."""
+        return all(self._at_end) and not self.waiting_records
+
+    def take(self, now: float) -> Batch | None:
+        """The next batch, or None while nothing may be booked yet."""
+        runs: list[Run] = []
+        after, left = self._position, LARGEST_BATCH_RECORDS
+        while left:
+            if self._many and self._few:
+                left -= self._take_one_run(runs, left)
+            elif self._many and self._settled(FEW, self._many[0][0], now):
+                left -= self._take_many(runs, left)
+            elif self._few and self._settled(MANY, self._few[0][0], now):
+                left -= self._take_few(runs)
+            else:
+                break
+        if not runs:
+            return None
+        self.waiting_bytes -= sum(sum(map(len, records)) for _, records in runs)
+        self.delivered += 1
+        self.delivered_at = now
+        return Batch(self.partition, self.epoch, after, self._position, runs, LARGEST_BATCH_RECORDS - left)
+
+    def _settled(self, other: int, received: float, now: float) -> bool:
+        return self._at_end[other] and now - received >= self.grace_seconds
+
+    def _take_one_run(self, runs: list[Run], room: int) -> int:
+        """Move what comes before the next record of the few, or that record itself."""
+        few_at_ms = self._few[0][1].timestamp()[1]
+        many = self._many[0][1]
+        count = 0
+        while count < min(len(many), room) and many[count].timestamp()[1] < few_at_ms:
+            count += 1
+        return self._take_many(runs, count) if count else self._take_few(runs)
+
+    def _take_many(self, runs: list[Run], room: int) -> int:
+        received, many = self._many.popleft()
+        taken = many
+        if room < len(many):
+            taken = many[:room]
+            self._many.appendleft((received, many[room:]))
+        self._many_waiting -= len(taken)
+        self._position = (offset_after(taken[-1]), self._position[FEW])
+        _extend(runs, MANY, taken)
+        return len(taken)
+
+    def _take_few(self, runs: list[Run]) -> int:
+        _, record = self._few.popleft()
+        self._position = (self._position[MANY], offset_after(record))
+        _extend(runs, FEW, [record])
+        return 1
+
+
+def _extend(runs: list[Run], which: int, records: list[Message]) -> None:
+    if runs and runs[-1][0] == which:
+        runs[-1] = (which, runs[-1][1] + records)
+    else:
+        runs.append((which, records))
+
+
+def offset_after(record: Message) -> int:
+    """The offset to go on from; records read from Kafka always have one."""
+    offset = record.offset()
+    assert offset is not None  # noqa: S101  a narrowing for the type checker: only produced messages lack one
+    return offset + 1

@@ -1,0 +1,53 @@
+"""What the engine asks of the pipeline that it carries: one processor for each partition that a worker owns."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from stream.engine.lane import Run
+from stream.engine.outbox import Record
+from stream.engine.tables import Table
+
+
+class Log(Protocol):
+    """State that is restored from what was appended to a topic, within a window of time."""
+
+    topic: str
+
+    def begin_restore(self, clock_ms: int) -> int:
+        """The append time from which the topic must be read, in ms, given the partition's clock."""
+
+    def restore(self, value: bytes) -> None:
+        """Take one record of the topic, in order."""
+
+    def finish_restore(self) -> None:
+        """Everything was read: sort, check bounds."""
+
+    def dump(self) -> Iterable[bytes]:
+        """All of it, in chunks, for a local file that spares a restart the reading."""
+
+    def load(self, dumped: Iterable[bytes]) -> bool:
+        """Take what `dump` returned; False when it is of no use."""
+
+
+class Processor(Protocol):
+    """The tables, logs and rules of one partition. Applying is synchronous and does no I/O."""
+
+    @property
+    def tables(self) -> Sequence[Table[Any, Any]]:
+        """Restored from their changelogs."""
+
+    @property
+    def logs(self) -> Sequence[Log]:
+        """Restored from what was appended to them."""
+
+    def apply(self, runs: Sequence[Run], version: int, clock_ms: int) -> int:
+        """Book a batch in order as part of checkpoint `version`; the partition's clock after it, in ms."""
+
+    def drain(self, version: int, booked_at_ms: int) -> list[Record]:
+        """All outputs since the last call, encoded; the tables are drained by the engine."""
+
+    def adopt(self, broadcast: object) -> None:
+        """Use this value of the broadcast topic from the next batch on."""
+
+    def committed(self) -> None:
+        """What was drained is encoded: clean rows may be evicted."""

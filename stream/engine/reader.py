@@ -1,0 +1,231 @@
+"""The reader: one librdkafka consumer, assigned by hand from progress, for all partitions of a worker.
+
+Every method runs in one thread of its own, one call after the other: a poll never sees half of an assignment.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from msgspec import Struct
+
+from stream.engine.lane import FEW, LARGEST_BATCH_RECORDS, MANY, MOST_BATCHES_UNDER_WAY, Batch, Lane, Offsets
+
+logger = logging.getLogger(__name__)
+
+_IDLE_WAIT_SECONDS = 0.05
+_GATHER_SECONDS = 0.005
+_POLL_BYTES = 32 << 20
+_STATISTICS_MS = 1_000
+
+
+class InputEnds(Struct):
+    """Where one input ends: `stable` is the last stable offset, `high` the high watermark."""
+
+    stable: int = -1
+    high: int = -1
+
+
+class OffsetLostError(Exception):
+    """A partition's progress points to where its input no longer is, or not yet."""
+
+
+class Reader:
+    """Reads the two inputs of every partition that it was given, and hands them out in batches."""
+
+    def __init__(
+        self, config: Mapping[str, str | int | float | bool], inputs: tuple[str, str], grace_seconds: float
+    ) -> None:
+        self._inputs = inputs
+        self._which = {inputs[MANY]: MANY, inputs[FEW]: FEW}
+        self._grace_seconds = grace_seconds
+        self._lanes: dict[int, Lane] = {}
+        self._epochs: dict[int, int] = {}
+        self._poll_records = LARGEST_BATCH_RECORDS
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self.ends: dict[tuple[str, int], InputEnds] = {}
+        self.lost: dict[int, OffsetLostError] = {}
+        self._consumer = Consumer(
+            {
+                **config,
+                "group.id": "creditstream-reader",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                # A default would silently begin elsewhere when progress is outside the log.
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 50,
+                "queued.max.messages.kbytes": 65_536,
+                "statistics.interval.ms": _STATISTICS_MS,
+                "stats_cb": self._note_ends,
+            }
+        )
+
+    @property
+    def thread(self) -> ThreadPoolExecutor:
+        """Where every call to the reader is made."""
+        return self._thread
+
+    def epoch(self, partition: int) -> int:
+        """The epoch of the partition's lane: batches of older ones are stale."""
+        return self._epochs.get(partition, 0)
+
+    def start(self, partition: int, position: Offsets) -> None:
+        """Read a partition from `position` on."""
+        self._new_lane(partition, position)
+        self._consumer.incremental_assign(self._places(partition, position))
+
+    def seek(self, partition: int, position: Offsets) -> None:
+        """Read a partition again from `position`: what was handed out before is stale."""
+        if partition in self._lanes:
+            self.stop(partition)
+            self.start(partition, position)
+
+    def stop(self, partition: int) -> None:
+        """Read a partition no longer."""
+        if self._lanes.pop(partition, None) is not None:
+            self._epochs[partition] += 1
+            self._consumer.incremental_unassign([TopicPartition(topic, partition) for topic in self._inputs])
+        for topic in self._inputs:
+            self.ends.pop((topic, partition), None)
+
+    def lane(self, partition: int) -> Lane | None:
+        return self._lanes.get(partition)
+
+    def log_ends(self, topics: list[str], partition: int) -> dict[str, int]:
+        """The high watermarks of a partition's logs, asked of the broker."""
+        return {
+            topic: self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5.0)[1]
+            for topic in topics
+        }
+
+    def poll(self, applied: Callable[[int], int | None]) -> list[Batch]:
+        """The batches that may be booked now, at most one of each partition.
+
+        `applied` says how many batches of the current epoch a partition has booked, None while it takes no more.
+        """
+        self._receive(self._consume())
+        now = time.monotonic()
+        batches = []
+        for lane in self._lanes.values():
+            self._hold_back(lane)
+            booked = applied(lane.partition)
+            if booked is None or lane.delivered - booked >= MOST_BATCHES_UNDER_WAY:
+                continue
+            batch = lane.take(now)
+            if batch is not None:
+                batches.append(batch)
+        return batches
+
+    def close(self) -> None:
+        """Stop reading; the thread ends after what it is doing."""
+        self._thread.submit(self._consumer.close)
+        self._thread.shutdown(wait=True)
+
+    def _consume(self) -> list[Message]:
+        # The first record is waited for, the rest only gathered: small batches when idle, large ones under load.
+        waiting = any(lane.waiting_records for lane in self._lanes.values())
+        messages = self._consumer.consume(1, _GATHER_SECONDS if waiting else _IDLE_WAIT_SECONDS)
+        if messages:
+            messages += self._consumer.consume(self._poll_records, _GATHER_SECONDS)
+        return messages
+
+    def _receive(self, messages: list[Message]) -> None:
+        received = time.monotonic()
+        runs: dict[tuple[str | None, int | None], list[Message]] = {}
+        ended: set[tuple[str | None, int | None]] = set()
+        for message in messages:
+            place = (message.topic(), message.partition())
+            error = message.error()
+            if error is not None:
+                self._meet(error, place, ended)
+                continue
+            ended.discard(place)
+            run = runs.get(place)
+            if run is None:
+                runs[place] = [message]
+            else:
+                run.append(message)
+        for (topic, partition), run in runs.items():
+            lane = self._lanes.get(partition) if partition is not None else None
+            if lane is not None and topic is not None:
+                lane.receive(self._which[topic], run, received)
+        for topic, partition in ended:
+            lane = self._lanes.get(partition) if partition is not None else None
+            if lane is not None and topic is not None:
+                lane.reached_end(self._which[topic])
+        self._bound_poll(messages)
+
+    def _meet(
+        self,
+        error: KafkaError,
+        place: tuple[str | None, int | None],
+        ended: set[tuple[str | None, int | None]],
+    ) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            ended.add(place)
+        elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            self._lose(place, error)
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            logger.warning("reading %s [%s]: %s", *place, error.str())
+
+    def _lose(self, place: tuple[str | None, int | None], error: KafkaError) -> None:
+        topic, partition = place
+        if topic is None or partition is None:
+            return
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5.0)
+        self.lost[partition] = OffsetLostError(
+            f"{topic} [{partition}] holds offsets {low} to {high}, and the partition's progress is outside: "
+            f"{error.str()}. Input was deleted before it was booked, or the topic is not the one it was."
+        )
+
+    def _bound_poll(self, messages: list[Message]) -> None:
+        """Read fewer records at once when they are large."""
+        if messages:
+            largest = max(1, sum(map(len, messages)) // len(messages))
+            self._poll_records = max(16, min(LARGEST_BATCH_RECORDS, _POLL_BYTES // largest))
+
+    def _hold_back(self, lane: Lane) -> None:
+        """Stop fetching the fuller input of a lane that is full; the other one may be what it waits for."""
+        if lane.full and lane.paused is None:
+            lane.paused = lane.fuller
+            self._consumer.pause([TopicPartition(self._inputs[lane.paused], lane.partition)])
+        elif lane.paused is not None and not lane.full:
+            self._consumer.resume([TopicPartition(self._inputs[lane.paused], lane.partition)])
+            lane.paused = None
+
+    def _new_lane(self, partition: int, position: Offsets) -> None:
+        epoch = self._epochs[partition] = self._epochs.get(partition, 0) + 1
+        self.lost.pop(partition, None)
+        self._lanes[partition] = Lane(partition, epoch, position, self._grace_seconds)
+
+    def _places(self, partition: int, position: Offsets) -> list[TopicPartition]:
+        return [TopicPartition(topic, partition, position[self._which[topic]]) for topic in self._inputs]
+
+    def _note_ends(self, statistics: str) -> None:
+        for topic, of_topic in _decode_statistics(statistics.encode()).topics.items():
+            for partition, ends in of_topic.partitions.items():
+                if int(partition) in self._lanes:
+                    self.ends[topic, int(partition)] = InputEnds(ends.ls_offset, ends.hi_offset)
+
+
+class _PartitionStatistics(Struct):
+    ls_offset: int = -1
+    hi_offset: int = -1
+
+
+class _TopicStatistics(Struct):
+    partitions: dict[str, _PartitionStatistics]
+
+
+class _Statistics(Struct):
+    topics: dict[str, _TopicStatistics]
+
+
+_decode_statistics = msgspec.json.Decoder(_Statistics).decode

@@ -1,0 +1,54 @@
+"""Tables: rows by key in memory, with a changelog that holds every row as it was last committed."""
+
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from stream.engine.outbox import Record
+
+
+class Row(Protocol):
+    """A table's row; `version` is the checkpoint that writes its current content."""
+
+    version: int
+
+
+K = TypeVar("K", bound=str | bytes)
+R = TypeVar("R", bound=Row)
+
+
+class Table(dict[K, R], Generic[K, R]):
+    """Reads like a mapping. Whoever changes a row sets its version, and notes it in `changed` the first time:
+
+    if row.version != version:
+        row.version = version
+        table.changed.append(row)
+    """
+
+    def __init__(
+        self,
+        changelog: str,
+        key_of: Callable[[R], bytes],
+        encode: Callable[[R], bytes],
+        restore_key: Callable[[R], K],
+        decode: Callable[[bytes], R],
+    ) -> None:
+        super().__init__()
+        self.changelog = changelog
+        self.changed: list[R] = []
+        self._key_of = key_of
+        self._encode = encode
+        self._restore_key = restore_key
+        self._decode = decode
+
+    def restore(self, value: bytes) -> int:
+        """Take a row from the changelog; its version."""
+        row = self._decode(value)
+        self[self._restore_key(row)] = row
+        return row.version
+
+    def drain(self) -> list[Record]:
+        """The changed rows, encoded; from here on nothing has changed."""
+        changelog, key_of, encode = self.changelog, self._key_of, self._encode
+        records: list[Record] = [(changelog, key_of(row), encode(row)) for row in self.changed]
+        self.changed = []
+        return records

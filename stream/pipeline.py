@@ -1,0 +1,210 @@
+"""One partition's pipeline: decode → check → price → deduplicate → burn down → roll up → emit.
+
+A stage returns its value or a Reject. An event is remembered only once it will be booked, so that one which was
+rejected can be repaired and sent again.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from confluent_kafka import Message
+
+from schemas.balance import Balance
+from schemas.charge import Charge
+from schemas.dead_letter import Reason
+from schemas.identifiers import RateCardVersion
+from stream.dedup_log import DedupLog
+from stream.engine.lane import MANY, Run
+from stream.engine.outbox import Record
+from stream.engine.tables import Table
+from stream.outputs import Outputs
+from stream.rules import burndown
+from stream.rules.commands import Remembered
+from stream.rules.dedup import Outcome
+from stream.rules.grants import book_command
+from stream.rules.identity import content, identity
+from stream.rules.outcome import Reject
+from stream.rules.partitioning import check_partition
+from stream.rules.pricing import CostTooLargeError
+from stream.rules.rate_cards import RateCards
+from stream.rules.rollup import OpenRollups
+from stream.rules.usage import US_PER_HOUR, Received, check_time, microseconds, quantity_in_micros, read_usage
+
+
+class Priced(NamedTuple):
+    """An event that may be booked, if it is no duplicate."""
+
+    event: Received
+    clock_ms: int
+    occurred_at_us: int
+    quantity_micros: int
+    cost_microcredits: int
+    messages: int
+    rate_card: RateCardVersion
+    record: Message
+
+
+class Pipeline:
+    """Everything that one partition knows and does about credits."""
+
+    def __init__(
+        self,
+        partition: int,
+        partition_for: Callable[[bytes], int],
+        balances: Table[str, Balance],
+        commands: Table[bytes, Remembered],
+        dedup: DedupLog,
+        outputs: Outputs,
+        horizon_us: int,
+        outcomes: Counter[str],
+    ) -> None:
+        self.tables = (balances, commands)
+        self.logs = (dedup,)
+        self.balances = balances
+        self.rate_cards = RateCards()
+        self._partition = partition
+        self._partition_for = partition_for
+        self._commands = commands
+        self.dedup = dedup
+        self._outputs = outputs
+        self._rollups = OpenRollups()
+        self._horizon_us = horizon_us
+        self._outcomes = outcomes
+        self._clock_ms = 0
+        self._line = self.rate_cards.interval_at("default", 0)
+
+    def apply(self, runs: Sequence[Run], version: int, clock_ms: int) -> int:
+        """Book records in order; the clock after them."""
+        for which, records in runs:
+            book = self._book_usage if which == MANY else self._book_commands
+            clock_ms = book(records, version, clock_ms)
+        self._clock_ms = clock_ms
+        return clock_ms
+
+    def adopt(self, broadcast: object) -> None:
+        """Price with these rate cards from the next batch on."""
+        assert isinstance(broadcast, RateCards)  # noqa: S101  the app's broadcast folds into nothing else
+        self.rate_cards = broadcast
+        self._line = broadcast.interval_at("default", 0)
+
+    def drain(self, version: int, booked_at_ms: int) -> list[Record]:
+        """Every output since the last checkpoint, and the ids to remember."""
+        return self._outputs.drain(self._rollups.drain(), version, booked_at_ms) + self.dedup.drain()
+
+    def committed(self) -> None:
+        """Nothing that was drained needs its memory any more."""
+        self._rollups.forget(self._clock_ms)
+        self.dedup.expire(self._clock_ms)
+
+    def _book_usage(self, records: Sequence[Message], version: int, clock_ms: int) -> int:
+        priced: list[Priced] = []
+        for record in records:
+            clock_ms = max(clock_ms, record.timestamp()[1])
+            found = self._price(record, clock_ms)
+            if isinstance(found, Reject):
+                self._reject(found, record, clock_ms)
+            else:
+                priced.append(found)
+        for each, outcome in zip(priced, self._deduplicate(priced), strict=True):
+            if outcome == Outcome.NEW:
+                self._charge(each, version)
+            elif outcome == Outcome.CONFLICT:
+                detail = f"{each.event.source} used the id {each.event.id!r} for another event"
+                self._reject(Reject(Reason.EVENT_ID_REUSED, detail, each.event.subject), each.record, each.clock_ms)
+            else:
+                self._outcomes["duplicate"] += 1
+        return clock_ms
+
+    def _price(self, record: Message, clock_ms: int) -> Priced | Reject:
+        event = read_usage(record.value(), record.key())
+        if isinstance(event, Reject):
+            return event
+        account = event.subject
+        if account not in self.balances:
+            misplaced = check_partition(account, self._partition, self._partition_for)
+            if misplaced is not None:
+                return misplaced
+        occurred_at_us = microseconds(event.time)
+        refused = check_time(event, occurred_at_us, clock_ms, self._horizon_us)
+        if refused is not None:
+            return refused
+        from_us, until_us, card = self._line
+        if not from_us <= occurred_at_us < until_us:
+            from_us, until_us, card = self._line = self.rate_cards.interval_at("default", occurred_at_us)
+        if card is None:
+            return Reject(Reason.NO_RATE_CARD, f"no rate card is effective at {event.time.isoformat()}", account)
+        price = card.prices.get(event.data.node)
+        if price is None:
+            return Reject(Reason.UNKNOWN_NODE, f"{card.version} has no price for {event.data.node!r}", account)
+        quantity = quantity_in_micros(event.data.quantity)
+        try:
+            cost = price.cost_microcredits(quantity)
+        except CostTooLargeError as error:
+            return Reject(Reason.COST_TOO_LARGE, str(error), account)
+        return Priced(event, clock_ms, occurred_at_us, quantity, cost, price.messages, card.version, record)
+
+    def _deduplicate(self, priced: Sequence[Priced]) -> list[int]:
+        identities, contents = [], []
+        for event, _, occurred_at_us, quantity, *_ in priced:
+            used = event.data
+            identities.append(identity(event.subject, event.source, event.id))
+            contents.append(content(occurred_at_us, used.agent, used.conversation, used.channel, used.node, quantity))
+        return self.dedup.admit(identities, contents, [each.clock_ms for each in priced])
+
+    def _charge(self, priced: Priced, version: int) -> None:
+        event, clock_ms, occurred_at_us, quantity, cost, messages, rate_card, record = priced
+        used, account = event.data, event.subject
+        balance = self.balances.get(account)
+        if balance is None:
+            balance = self.balances[account] = burndown.open_by_usage(account, clock_ms)
+        burndown.burn(balance, cost, messages, clock_ms)
+        if balance.version != version:
+            balance.version = version
+            self.balances.changed.append(balance)
+        key = (account, occurred_at_us // US_PER_HOUR, used.channel, used.agent, used.node)
+        self._rollups.add(key, version, messages, quantity, cost)
+        self._outputs.charges.append(
+            Charge(
+                account,
+                event.source,
+                event.id,
+                used.agent,
+                used.conversation,
+                used.channel,
+                used.node,
+                quantity,
+                cost,
+                messages,
+                rate_card,
+                occurred_at_us,
+                clock_ms,
+                record.offset() or 0,
+            )
+        )
+        self._outcomes["booked"] += 1
+
+    def _book_commands(self, records: Sequence[Message], version: int, clock_ms: int) -> int:
+        for record in records:
+            clock_ms = max(clock_ms, record.timestamp()[1])
+            outcome = book_command(
+                record.value(),
+                record.key(),
+                clock_ms,
+                version,
+                self.balances,
+                self._commands,
+                self._check_partition,
+            )
+            if isinstance(outcome, Reject):
+                self._reject(outcome, record, clock_ms)
+            else:
+                self._outcomes["command" if outcome else "duplicate_command"] += 1
+        return clock_ms
+
+    def _check_partition(self, account: str) -> Reject | None:
+        return check_partition(account, self._partition, self._partition_for)
+
+    def _reject(self, reject: Reject, record: Message, clock_ms: int) -> None:
+        self._outcomes[reject.reason] += 1
+        self._outputs.reject(reject, record, clock_ms)

@@ -1,0 +1,70 @@
+"""Hourly usage of every account, channel, agent and node: absolute rows, begun anew when they were evicted."""
+
+from schemas.rollup import Rollup
+
+RollupKey = tuple[str, int, str, str, str]
+"""Account, hour since 1970, channel, agent, node."""
+
+MOST_ROWS = 200_000
+LONGEST_MS = 10 * 60_000
+
+
+class OpenRollups:
+    """The rollup rows in memory: those used lately, in two generations, the older of which is forgotten next.
+
+    A row that comes back after it was forgotten starts from zero in a new segment, so that forgetting is always
+    right; it is done only to rows whose last change was handed out.
+    """
+
+    def __init__(self, most_rows: int = MOST_ROWS, longest_ms: int = LONGEST_MS) -> None:
+        self._most_rows = most_rows
+        self._longest_ms = longest_ms
+        self._recent: dict[RollupKey, Rollup] = {}
+        self._older: dict[RollupKey, Rollup] = {}
+        self._changed: list[Rollup] = []
+        self._turned_at_ms = 0
+
+    def __len__(self) -> int:
+        return len(self._recent) + len(self._older)
+
+    def add(
+        self,
+        key: RollupKey,
+        version: int,
+        messages: int,
+        quantity_micros: int,
+        cost_microcredits: int,
+        events: int = 1,
+    ) -> None:
+        """Count usage into its row, as part of checkpoint `version`."""
+        row = self._recent.get(key)
+        if row is None:
+            row = self._recall(key, version)
+        row.events += events
+        row.messages += messages
+        row.quantity_micros += quantity_micros
+        row.cost_microcredits += cost_microcredits
+        if row.version != version:
+            row.version = version
+            self._changed.append(row)
+
+    def drain(self) -> list[Rollup]:
+        """The rows changed since the last call; they are clean once they are encoded."""
+        changed, self._changed = self._changed, []
+        return changed
+
+    def forget(self, clock_ms: int) -> None:
+        """Turn the generations if the younger one is large or old; only right after what was drained is encoded."""
+        if not self._turned_at_ms:
+            self._turned_at_ms = clock_ms
+        if len(self._recent) >= self._most_rows or clock_ms - self._turned_at_ms >= self._longest_ms:
+            self._older, self._recent = self._recent, {}
+            self._turned_at_ms = clock_ms
+
+    def _recall(self, key: RollupKey, version: int) -> Rollup:
+        row = self._older.pop(key, None)
+        if row is None:
+            account, hour, channel, agent, node = key
+            row = Rollup(account, hour, channel, agent, node, version)  # type: ignore[arg-type]
+        self._recent[key] = row
+        return row

@@ -1,0 +1,32 @@
+"""Starts a worker: checks the topics, then hands the process to Faust."""
+
+import logging
+
+import faust
+import msgspec
+from confluent_kafka.admin import AdminClient
+
+from stream.app import make_app
+from stream.engine import topics as topic_checks
+from stream.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+
+def run_worker(settings: WorkerSettings) -> int:
+    """Run until told to stop; WrongTopicsError when the topics would lose or double something."""
+    admin = AdminClient(settings.kafka)
+    deployed = topic_checks.topology(admin, [settings.topics.usage_events])
+    partitions = deployed.topics[settings.topics.usage_events].partitions
+    # The inputs' count is what was deployed; every keyed topic must have the same.
+    specs = msgspec.structs.replace(settings, partitions=partitions).specs
+    found = topic_checks.problems(admin, specs, single_node=settings.single_node)
+    if found:
+        raise topic_checks.WrongTopicsError("; ".join(found))
+    app, _ = make_app(settings)
+    worker = faust.Worker(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0

@@ -1,0 +1,68 @@
+"""An independent oracle: from the records of the inputs and the rate cards, what the whole system must show.
+
+It shares no code with the worker and no parsing with the schemas. `expect` computes the figures, `read_all`
+reads a cluster, `read_clickhouse` what an analyst sees, `differences` compares them. For a running system,
+`python -m tests.simulation.oracle --bootstrap HOST:PORT --clickhouse HOST:PORT` does it all.
+"""
+
+from collections.abc import Iterable
+from heapq import merge
+from itertools import groupby
+
+from tests.simulation.oracle_books import Books
+from tests.simulation.oracle_checks import Rejected
+from tests.simulation.oracle_clickhouse import read_clickhouse
+from tests.simulation.oracle_differences import differences
+from tests.simulation.oracle_kafka import read_all, read_rate_cards
+from tests.simulation.oracle_prices import read_cards
+from tests.simulation.oracle_records import Expected, Figures, OracleSettings, Place, RawRecord
+
+__all__ = [
+    "Expected",
+    "Figures",
+    "OracleSettings",
+    "RawRecord",
+    "differences",
+    "expect",
+    "read_all",
+    "read_clickhouse",
+    "read_rate_cards",
+]
+
+
+def expect(
+    records: Iterable[RawRecord], rate_cards: Iterable[bytes | str], settings: OracleSettings
+) -> Expected:
+    """What a system must show once it has booked these records under these rate cards (raw JSON values)."""
+    expected = Expected()
+    cards = read_cards(rate_cards)
+    ordered = sorted(records, key=lambda record: record.partition)
+    for _, of_partition in groupby(ordered, key=lambda record: record.partition):
+        books = Books(expected, cards, settings)
+        for record in _merged(list(of_partition)):
+            try:
+                books.book(record)
+            except Rejected as rejected:
+                expected.dead_letters[_place(record, settings)] = rejected.reason.value
+    return expected
+
+
+def _merged(records: list[RawRecord]) -> Iterable[RawRecord]:
+    """Both inputs of a partition by append time, commands first at a tie, each by offset."""
+    by_offset = sorted(records, key=lambda record: record.offset)
+    commands = [record for record in by_offset if record.topic_kind == "commands"]
+    usage = [record for record in by_offset if record.topic_kind == "usage"]
+    # merge keeps each input's own order, and takes from the first input when times are equal.
+    return merge(commands, usage, key=lambda record: record.timestamp_ms)
+
+
+def _place(record: RawRecord, settings: OracleSettings) -> Place:
+    topics = settings.topics
+    topic = topics.commands if record.topic_kind == "commands" else topics.usage_events
+    return Place(topic, record.partition, record.offset)
+
+
+if __name__ == "__main__":
+    from tests.simulation.oracle_main import main
+
+    raise SystemExit(main())

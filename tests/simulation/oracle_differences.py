@@ -1,0 +1,51 @@
+"""How two sets of figures differ, in lines a person can read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.simulation.oracle_records import Figures
+
+LONGEST_REPORT = 20
+
+
+def differences(expected: Figures, actual: Figures, limit: int = LONGEST_REPORT) -> list[str]:
+    """Missing, unexpected and differing rows: at most `limit` lines a table, and one that counts the rest."""
+    lines: list[str] = []
+    for table in ("balances", "rollups", "charges", "conversations", "dead_letters"):
+        found = _of_table(table, _rows(getattr(expected, table)), _rows(getattr(actual, table)))
+        lines += found[:limit]
+        if len(found) > limit:
+            lines.append(f"{table}: {len(found) - limit} more rows differ")
+    return lines
+
+
+def _rows(table: Any) -> Mapping[Any, Any]:
+    return table if isinstance(table, Mapping) else dict.fromkeys(table, ())
+
+
+def _of_table(table: str, expected: Mapping[Any, Any], actual: Mapping[Any, Any]) -> list[str]:
+    lines = []
+    for key in sorted(expected.keys() | actual.keys()):
+        if key not in actual:
+            lines.append(f"{table}: {_shown(key)} is missing; expected {_shown(expected[key])}")
+        elif key not in expected:
+            lines.append(f"{table}: {_shown(key)} is unexpected; it shows {_shown(actual[key])}")
+        elif expected[key] != actual[key]:
+            lines.append(f"{table}: {_shown(key)} {_changed(expected[key], actual[key])}")
+    return lines
+
+
+def _changed(expected: Any, actual: Any) -> str:
+    names = getattr(expected, "_fields", None)
+    if names is None:
+        return f"is {actual!r}; expected {expected!r}"
+    pairs = zip(names, expected, actual, strict=True)
+    return ", ".join(f"{name} is {is_!r}; expected {was!r}" for name, was, is_ in pairs if was != is_)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return (
+            "(" + ", ".join(f"{name}={part!r}" for name, part in zip(value._fields, value, strict=True)) + ")"
+        )
+    return repr(value)

@@ -26,7 +26,7 @@ examples:
   python -m producers trace AzureLLMInferenceTrace_conv.csv --spread 12h --limit 500
   python -m producers trace --spread 7d --run a --until 2026-07-01T00:00:00Z     the same events every time"""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_SECONDS_TO_DELIVER = 120.0
+_SECONDS_TO_DELIVER = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +100,7 @@ def _send(events: list[TraceEvent], speed: float | None, settings: KafkaSettings
             progress.show(sent)
             _report(reporter, event)
         reporter.flush()
-        progress.finish(sent)
+        progress.finish(sent - failed)
     if failed:
         print(f"trace: {failed} of {len(events)} events were not delivered", file=sys.stderr)
     return 1 if failed else 0

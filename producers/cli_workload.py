@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from producers.pace import Pace, Progress
 from producers.sender import Sender, UndeliveredError
+from producers.settling import when_settled
 from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
 from schemas.settings import KafkaSettings
@@ -24,7 +25,7 @@ examples:
   python -m producers workload --rate 500 --accounts 1000
   python -m producers workload --flat-out --events 1000000 --accounts 100000 --exponent 1.1
   python -m producers workload --flat-out --seconds 30 --distribution uniform --accounts 1000000 --duplicates 0"""
-_SECONDS_FOR_METADATA = 10.0
+_SECONDS_FOR_METADATA = 5.0
 _RECORDS_PER_LOOK = 256
 
 
@@ -77,15 +78,20 @@ def _workload(arguments: argparse.Namespace, partitions: int) -> WorkloadSetting
 
 def _partitions(bootstrap_servers: str, topic: str) -> int:
     admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
-    try:
+
+    def count() -> int:
         found = admin.list_topics(topic, timeout=_SECONDS_FOR_METADATA).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return len(found.partitions)
+
+    try:
+        return when_settled(count)
     except KafkaException as error:
-        raise UndeliveredError(f"Kafka at {bootstrap_servers} does not answer: {error.args[0].str()}") from None
-    if found.error is not None:
         raise UndeliveredError(
-            f"topic {topic} at {bootstrap_servers}: {found.error.str()}. Make it: python -m stream create-topics"
-        )
-    return len(found.partitions)
+            f"topic {topic} at {bootstrap_servers}: {error.args[0].str()}. "
+            "Is Kafka reachable, and was the topic made (python -m stream create-topics)?"
+        ) from None
 
 
 def _send(

@@ -7,6 +7,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from producers.sender import Sender
+from producers.settling import when_settled
 from schemas.codec import decode_rate_card, encode_json
 from schemas.rate_card import RateCard
 
@@ -54,11 +55,12 @@ def write_rows(bootstrap_servers: str, topic: str, rows: list[RateCard]) -> None
 
 
 def _read(consumer: Consumer, topic: str) -> list[RateCard]:
-    start, end = consumer.get_watermark_offsets(TopicPartition(topic, _PARTITION), timeout=_SECONDS_TO_FIND_END)
+    here = TopicPartition(topic, _PARTITION)
+    start, end = when_settled(lambda: consumer.get_watermark_offsets(here, timeout=_SECONDS_TO_FIND_END))
     consumer.assign([TopicPartition(topic, _PARTITION, start)])
     until = time.monotonic() + _SECONDS_TO_READ
     cards: dict[bytes | None, RateCard] = {}
-    while consumer.position([TopicPartition(topic, _PARTITION)])[0].offset < end and start < end:
+    while consumer.position([here])[0].offset < end and start < end:
         for message in consumer.consume(_RECORDS_A_POLL, _SECONDS_A_POLL):
             if (error := message.error()) is not None:
                 raise KafkaException(error)

@@ -12,6 +12,7 @@ from typing import Self
 from confluent_kafka import KafkaException, Producer
 
 from producers import open_reporters
+from producers.cloud_events import CLOUDEVENTS_HEADERS
 from producers.event_ids import given_event_id, stamp_source
 from producers.failures import FailureLog, OnError
 from producers.reporter_options import ProducerFactory, WhenFull
@@ -20,8 +21,6 @@ from producers.usage_check import CHANNELS, check_name, check_time, check_usage
 from schemas.codec import encode_json
 from schemas.identifiers import EventId
 from schemas.usage import LARGEST_QUANTITY, LONGEST_NAME, Usage, UsageEvent
-
-CLOUDEVENTS_HEADERS: list[tuple[str, str | bytes | None]] = [("content-type", b"application/cloudevents+json")]
 
 
 class UsageReporter:

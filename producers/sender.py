@@ -5,9 +5,9 @@ from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from producers.cloud_events import CLOUDEVENTS_HEADERS
 from producers.reporter_options import ProducerFactory
 
-CLOUDEVENTS_HEADERS: list[tuple[str, str | bytes | None]] = [("content-type", b"application/cloudevents+json")]
 LARGEST_MESSAGE_BYTES = 4 << 20
 _MILLISECONDS_TO_FIND_A_TOPIC = 5_000
 _ANY_PARTITION = -1

@@ -31,7 +31,8 @@ class Payment(Struct, frozen=True, gc=False):
 
     reference: Name
     amount_minor: Annotated[int, Meta(ge=0)]
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    # The pattern alone would let a line break follow.
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)]
 
 
 class TopUp(Struct, frozen=True, gc=False, tag_field="kind", tag="top_up"):

@@ -1,57 +1,72 @@
 """How far the sink is behind, measured against the last stable offset: transactions before it are decided."""
 
+import logging
+import threading
 import time
-from concurrent.futures import Future
-from typing import Any
+from typing import Self
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from sinks.metrics import SinkMetrics
 from sinks.progress import Progress
 from sinks.records import Place
+from sinks.settings import SinkSettings
 
-_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+logger = logging.getLogger(__name__)
+
 _EVERY_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 
 
 class LagWatch:
-    """Asks the brokers every few seconds without waiting, so that a paused sink shows its lag too."""
+    """Asks the brokers every few seconds, in a thread, so that a paused sink shows its lag too.
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        config: dict[str, Any] = {
-            "bootstrap.servers": bootstrap_servers,
-            "client.id": "creditstream-sink-lag",
-        }
-        self._admin = AdminClient(config)
-        self._asked_at = float("-inf")
-        self._answers: dict[TopicPartition, Future[Any]] = {}
+    A consumer that never joins a group asks: at read_committed the high watermark it is told is the last stable
+    offset. (The admin client's list_offsets ended the process with a segmentation fault, in librdkafka 2.16.)
+    """
+
+    def __init__(self, settings: SinkSettings) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.bootstrap_servers,
+                "group.id": f"{settings.group}-lag",
+                "client.id": "creditstream-sink-lag",
+                "isolation.level": "read_committed",
+                "allow.auto.create.topics": False,
+            },
+            logger=logger,
+        )
+        self._closing = threading.Event()
+        self._places: list[Place] = []
+        self._stable: dict[Place, int] = {}
+        self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._thread.join(_ANSWER_SECONDS)
+        self._consumer.close()
 
     def turn(self, progress: Progress, metrics: SinkMetrics) -> None:
-        """Takes answers that came, and asks again when it is time."""
-        if self._answers and all(answer.done() for answer in self._answers.values()):
-            metrics.lags(progress.lags(self._stable_offsets(), time.time_ns() // 1_000_000))
-            self._answers = {}
-        now = time.monotonic()
-        if not self._answers and now - self._asked_at >= _EVERY_SECONDS:
-            self._asked_at = now
-            self._answers = self._ask(progress)
+        """Shows what is known, and says which partitions to ask for; never waits."""
+        self._places = progress.places
+        stable, self._stable = self._stable, {}
+        if stable:
+            metrics.lags(progress.lags(stable, time.time_ns() // 1_000_000))
 
-    def _ask(self, progress: Progress) -> dict[TopicPartition, Future[Any]]:
-        wanted = {TopicPartition(*place): _LATEST for place in progress.places}
-        if not wanted:
-            return {}
-        return self._admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ANSWER_SECONDS
-        )
-
-    def _stable_offsets(self) -> dict[Place, int]:
-        stable = {}
-        for partition, answer in self._answers.items():
-            try:
-                stable[Place(partition.topic, partition.partition)] = answer.result().offset
-            except KafkaException:
-                # An unanswered partition keeps no stale figure: its lag is absent until the next answer.
-                continue
-        return stable
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            stable = {}
+            for place in self._places:
+                try:
+                    _, stable[place] = self._consumer.get_watermark_offsets(TopicPartition(*place), _ANSWER_SECONDS)
+                except KafkaException as error:
+                    # No stale figure: the partition's lag is absent until the next answer.
+                    logger.debug("no last stable offset of %s/%d: %s", *place, error)
+                if self._closing.is_set():
+                    return
+            self._stable = stable
+            self._closing.wait(_EVERY_SECONDS if stable else 0.2)

@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 
 from sinks.backoff import Backoff
 from sinks.clickhouse import ClickHouseWriter
@@ -21,7 +21,9 @@ from sinks.worker import SinkWorker
 logger = logging.getLogger(__name__)
 
 
-def make_worker(settings: SinkSettings, clickhouse: ClickHouseSettings, metrics: SinkMetrics) -> SinkWorker:
+def make_worker(
+    settings: SinkSettings, clickhouse: ClickHouseSettings, metrics: SinkMetrics, lag: LagWatch
+) -> SinkWorker:
     """A sink on a real Kafka and a real ClickHouse, in its group from now on."""
     return SinkWorker(
         settings,
@@ -29,7 +31,7 @@ def make_worker(settings: SinkSettings, clickhouse: ClickHouseSettings, metrics:
         writer=ClickHouseWriter(clickhouse),
         publisher=KafkaPublisher(settings.bootstrap_servers, settings.topics.sink_dead_letters),
         metrics=metrics,
-        each_turn=LagWatch(settings.bootstrap_servers).turn,
+        each_turn=lag.turn,
     )
 
 
@@ -38,11 +40,15 @@ def serve(settings: SinkSettings, clickhouse: ClickHouseSettings) -> None:
     metrics = SinkMetrics()
     stopping = threading.Event()
     web = MetricsServer(metrics, settings.http_host, settings.http_port) if settings.http_port else None
-    with _signals(stopping), web or nullcontext():
+    with ExitStack() as held:
+        held.enter_context(_signals(stopping))
+        if web is not None:
+            held.enter_context(web)
         _await_schema(clickhouse, metrics, stopping)
         if stopping.is_set():
             return
-        worker = make_worker(settings, clickhouse, metrics)
+        lag = held.enter_context(LagWatch(settings))
+        worker = make_worker(settings, clickhouse, metrics, lag)
         threading.Thread(target=_stop_when, args=(stopping, worker), name="stop", daemon=True).start()
         logger.info(
             "sink %s started; metrics on port %s",

@@ -30,7 +30,7 @@ class ClickHouseSettings(Struct, frozen=True, kw_only=True):
         """The settings of every insert, by name; BadSettingError if they are not `name=value` pairs."""
         pairs = [pair.strip() for pair in self.clickhouse_insert_settings.split(",") if pair.strip()]
         parsed = dict(pair.partition("=")[::2] for pair in pairs)
-        if not all(parsed.values()):
+        if not all(parsed) or not all(parsed.values()):
             raise BadSettingError(
                 f"setting CREDITSTREAM_CLICKHOUSE_INSERT_SETTINGS is {self.clickhouse_insert_settings!r}: "
                 "`name=value` pairs with commas between are allowed. Correct it and start again."

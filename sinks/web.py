@@ -29,7 +29,7 @@ class MetricsServer:
         self.port = int(self._server.server_address[1])
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="metrics", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,14 +7,13 @@ from typing import Any
 
 import clickhouse_connect
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
-from schemas.topics import TopicNames, topic_specs
+from schemas.topics import TopicNames
 from tests.servers import ClickHouseServer, KafkaServer
 from tests.shared_stack import SharedStack
+from tests.topics import delete_topics, make_topics, new_topics
 
 _STACK = pytest.StashKey[SharedStack]()
-_ADMIN_TIMEOUT_SECONDS = 30
 
 CreateTopics = Callable[..., TopicNames]
 
@@ -82,19 +81,15 @@ def database(clickhouse: ClickHouseServer) -> Iterator[str]:
 @pytest.fixture
 def create_topics(kafka: KafkaServer, topic_prefix: str) -> Iterator[CreateTopics]:
     """`create_topics(partitions=4, app=…)` makes all of creditstream's topics under the prefix, removed afterwards."""
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    created: list[str] = []
+    made: list[str] = []
 
     def create(partitions: int = 4, app: str = "creditstream", **retention: int) -> TopicNames:
         names = TopicNames(prefix=topic_prefix, app=app)
-        specs = topic_specs(names, partitions=partitions, replication=1, **retention)
-        topics = [NewTopic(spec.name, spec.partitions, spec.replication, config=spec.config) for spec in specs]
-        for name, outcome in admin.create_topics(topics).items():
-            outcome.result(_ADMIN_TIMEOUT_SECONDS)
-            created.append(name)
+        topics = new_topics(names, partitions, **retention)
+        made.extend(topic.topic for topic in topics)
+        make_topics(kafka.bootstrap_servers, topics)
         return names
 
     yield create
-    if created:
-        for outcome in admin.delete_topics(created).values():
-            outcome.result(_ADMIN_TIMEOUT_SECONDS)
+    if made:
+        delete_topics(kafka.bootstrap_servers, made)

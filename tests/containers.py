@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import clickhouse_connect
-import docker
-from docker.errors import DockerException, NotFound
+import docker  # type: ignore[import-untyped]
+from docker.errors import DockerException, NotFound  # type: ignore[import-untyped]
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy

@@ -6,10 +6,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+class AlreadyHeldError(Exception):
+    """Another process holds the lock file."""
+
+
 @contextmanager
-def exclusive(lock_file: Path) -> Iterator[None]:
-    """Wait until no other process holds the lock file, and hold it; the system lets go of it if we die."""
+def exclusive(lock_file: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file, once no other process does; the system lets go of it if we die.
+
+    Without `wait`, AlreadyHeldError when another process holds it.
+    """
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with lock_file.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise AlreadyHeldError(str(lock_file)) from None
         yield

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -34,7 +35,14 @@ class BackgroundProcess:
         self._record_file = self.folder / f"{name}.json"
         self._child: subprocess.Popen[bytes] | None = None
 
-    def spawn(self, command: list[str], port: int, marker: str, owner_pid: int | None = None) -> None:
+    def spawn(
+        self,
+        command: list[str],
+        port: int,
+        marker: str,
+        owner_pid: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start the command with its output appended to the log; it ends with the owner when there is one."""
         leash = [sys.executable, "-m", "deploy.local.leash", str(owner_pid)] if owner_pid is not None else []
         try:
@@ -45,6 +53,7 @@ class BackgroundProcess:
                     stdout=log,
                     stderr=log,
                     cwd=self.folder,
+                    env=None if environment is None else {**os.environ, **environment},
                     start_new_session=True,
                 )
         except OSError as error:
@@ -64,6 +73,10 @@ class BackgroundProcess:
         if self._child is not None and self._child.pid == record.pid:
             return record if self._child.poll() is None else None
         return record if record.marker in _command_line(record.pid) else None
+
+    def exit_code(self) -> int | None:
+        """How the process that this object started ended; None while it runs."""
+        return self._child.poll() if self._child is not None else None
 
     def stop(self, grace_seconds: float = 20) -> None:
         """End the process: asked first, killed after the grace; nothing to do when it is not running."""

@@ -72,6 +72,8 @@ def read_command(value: bytes | None, key: bytes | None) -> ReceivedCommand | Re
     if len(value) > LARGEST_EVENT_BYTES:
         return Reject(Reason.TOO_LARGE, f"{len(value)} bytes, more than {LARGEST_EVENT_BYTES}")
     try:
+        if not value.isascii():
+            value.decode()
         command = _decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return diagnose_command(value)

@@ -24,7 +24,7 @@ class Sizes(Struct, frozen=True):
 
     small_batch: int = 64
     recent: int = 1024
-    least: int = 4096
+    least: int = 2048
     least_growth: int = 4
     first_most: int = 1 << 15
     leaf_least: int = 1 << 15

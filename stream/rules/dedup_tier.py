@@ -3,13 +3,15 @@
 What waits to be merged is searched like the leaves, so that a merge may take as many calls as it likes.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import deque
-from itertools import pairwise
 
 import numpy as np
 
-from stream.rules.dedup_runs import Columns, Lookup, Run, match, merge, rebase, split
+from stream.rules.dedup_runs import Columns, Lookup, Run, match, match_at, match_leaves, merge, rebase, split
+
+_ROWS_PER_LEAF = 4
+"""With fewer ids than that to look for, each is searched on its own."""
 
 
 class Tier:
@@ -33,26 +35,24 @@ class Tier:
 
     def find(self, lookup: Lookup) -> None:
         """Looks for ids in the leaves and in what waits."""
+        rows = len(lookup.hi)
         for run in self.waiting:
             match(run, lookup)
         if len(self.leaves) == 1:
             match(self.leaves[0], lookup)
-        elif len(lookup.hi) < 2 * len(self.leaves):
+        elif rows < _ROWS_PER_LEAF * len(self.leaves):
             self._find_each(lookup)
         elif self.leaves:
             bounds = np.array(self.bounds[1:], np.uint64)
-            cuts = [0, *lookup.hi.searchsorted(bounds).tolist(), len(lookup.hi)]
-            for leaf, (first, last) in zip(self.leaves, pairwise(cuts), strict=True):
-                if first != last:
-                    match(leaf, lookup.part(first, last))
+            match_leaves(self.leaves, [0, *lookup.hi.searchsorted(bounds).tolist(), rows], lookup)
 
     def _find_each(self, lookup: Lookup) -> None:
         """A search of its own for every id: for a few ids that is less than a call for every leaf."""
         for row, key in enumerate(lookup.hi.tolist()):
             leaf = self.leaves[bisect_right(self.bounds, key) - 1]
-            place = bisect_left(leaf.keys, key)
-            if place < len(leaf) and leaf.keys[place] == key:
-                match(leaf, lookup.part(row, row + 1))
+            place = leaf.place_of(key)
+            if place is not None:
+                match_at(leaf, lookup, np.array([row]), np.array([place]))
 
     def add(self, runs: list[Run]) -> None:
         """Takes runs that ascend from one to the next, such as another tier's leaves; they wait to be merged."""

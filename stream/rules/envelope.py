@@ -66,7 +66,8 @@ def _diagnose(value: bytes, type_: str, find: Callable[[Fields, Fields | None], 
         or next(filter(None, problems), None)
         or Reject(Reason.INVALID_FIELD, "the event does not match the published schema")
     )
-    return Reject(found.reason, found.detail, account if _is_text(account) else "")
+    # A name too long to be one would make a dead letter too large to be written.
+    return Reject(found.reason, found.detail, account if _is_text(account) and len(account) <= LONGEST_NAME else "")
 
 
 def _usage_problems(event: Fields, data: Fields | None) -> Iterator[Reject | None]:

@@ -67,12 +67,16 @@ def book_command(
 def _used_before(command: ReceivedCommand, content: bytes, remembered: Rows[bytes, Remembered]) -> bool | Reject | None:
     for place, (key, reason) in enumerate(once_keys(command)):
         before = remembered.get(key)
-        if before is None:
-            continue
-        if place == 0 and before.content == content:
+        if place == 0 and before is not None and before.content == content:
             return False
-        return Reject(reason, _DETAILS[reason], command.subject)
+        if before is not None or (reason is Reason.GRANT_ID_REUSED and _is_free_grant(command)):
+            return Reject(reason, _DETAILS[reason], command.subject)
     return None
+
+
+def _is_free_grant(command: ReceivedCommand) -> bool:
+    """That name is taken, or will be, by what usage brings to a new account."""
+    return command.data.grant == f"free:{command.subject}"
 
 
 def _remember(

@@ -54,6 +54,9 @@ def read_usage(value: bytes | None, key: bytes | None) -> Received | Reject:
     if len(value) > LARGEST_EVENT_BYTES:
         return Reject(Reason.TOO_LARGE, f"{len(value)} bytes, more than {LARGEST_EVENT_BYTES}")
     try:
+        # The decoder does not look into fields it skips; ASCII is known to be UTF-8 at once.
+        if not value.isascii():
+            value.decode()
         event = _decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return diagnose_usage(value)

@@ -5,6 +5,7 @@
 
 import resource
 import sys
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -47,7 +48,7 @@ def _print_window(rows: int) -> None:
         took = _timed(window, identities, contents, now_ms)
         admitting, slowest = admitting + took, max(slowest, took)
         peak_bytes = max(peak_bytes, _resident_bytes() - before_bytes)
-        if number % 50 == 0:
+        if number % 5 == 0:
             window.drain_new()
     window.drain_new()
     last = [_ids(draw, _BATCH) for _ in range(_CALLS)]
@@ -106,8 +107,7 @@ def _timed(window: DedupWindow, identities: bytes, contents: list[int] | NDArray
 
 
 def _resident_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
 if __name__ == "__main__":

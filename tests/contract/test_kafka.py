@@ -4,19 +4,22 @@ import time
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
 
 from tests.conftest import CreateTopics
 from tests.servers import KafkaServer
+from tests.topics import delete_topics, make_topics, topic_id
 
 WAIT_SECONDS = 30
 
 
 def make_topic(kafka: KafkaServer, name: str, **config: str) -> str:
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     settings = {key.replace("_", "."): value for key, value in config.items()}
-    admin.create_topics([NewTopic(name, 1, 1, config=settings)])[name].result(WAIT_SECONDS)
+    make_topics(kafka.bootstrap_servers, [NewTopic(name, 1, 1, config=settings)])
     return name
 
 
@@ -142,18 +145,12 @@ def test_topics_are_created_with_the_settings_of_their_specs(kafka: KafkaServer,
 
 def test_a_topic_made_again_under_its_name_has_another_id(kafka: KafkaServer, topic_prefix: str) -> None:
     """describe_topics shows the topic's id, which tells a recreated topic from the one before."""
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     name = make_topic(kafka, f"{topic_prefix}recreated")
-
-    def topic_id() -> str:
-        described = admin.describe_topics(TopicCollection([name]))[name].result(WAIT_SECONDS)
-        return str(described.topic_id)
-
-    first = topic_id()
-    assert topic_id() == first
-    admin.delete_topics([name])[name].result(WAIT_SECONDS)
+    first = topic_id(kafka.bootstrap_servers, name)
+    assert topic_id(kafka.bootstrap_servers, name) == first
+    delete_topics(kafka.bootstrap_servers, [name])
     make_topic(kafka, name)
-    assert topic_id() != first
+    assert topic_id(kafka.bootstrap_servers, name, other_than=first) != first
 
 
 def test_nothing_is_created_by_writing_to_it(kafka: KafkaServer, topic_prefix: str) -> None:

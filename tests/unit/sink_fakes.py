@@ -108,7 +108,7 @@ class FakeIntake:
 
         self._actions.put(act)
 
-    def poll(self, count: int, seconds: float) -> list[Record | End]:
+    def poll(self, count: int, seconds: float) -> list[Record | End]:  # noqa: ARG002 - as Intake has it
         self.polls += 1
         if self.paused:
             time.sleep(min(seconds, 0.005))
@@ -144,7 +144,7 @@ class FakeIntake:
 class Rig:
     """A sink on fakes, running in a thread."""
 
-    def __init__(self, **settings: int) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.writer = FakeWriter()
         self.publisher = FakePublisher()
         self.intake = FakeIntake()

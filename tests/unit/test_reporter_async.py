@@ -5,16 +5,20 @@ import asyncio
 import pytest
 
 from producers import AsyncUsageReporter, DeliveryError, QueueFullError
-from tests.unit.test_reporter import USAGE, Scene, ScriptedProducer
+from tests.unit.reporter_scene import USAGE, Scene, ScriptedProducer
 
 
 def _reporter(scene: Scene, **options: object) -> AsyncUsageReporter:
     return AsyncUsageReporter(
         bootstrap_servers="nowhere:1",
         source="runtime/1",
-        make_producer=scene.reporter._queue._make_producer,
+        make_producer=scene.make_producer,
         **options,  # type: ignore[arg-type]
     )
+
+
+async def _report(reporter: AsyncUsageReporter, event_id: str | None = None) -> str:
+    return await reporter.report(id=event_id, **USAGE)  # type: ignore[arg-type]
 
 
 def _make_room(scene: Scene) -> ScriptedProducer:
@@ -28,7 +32,7 @@ def test_a_report_resolves_when_it_is_queued() -> None:
 
     async def main() -> str:
         async with _reporter(scene) as reporter:
-            event_id = await reporter.report(**USAGE)
+            event_id = await _report(reporter)
             scene.producer.waiting.clear()
             assert await reporter.flush() == 0
             return event_id
@@ -42,8 +46,8 @@ def test_the_loop_goes_on_while_a_report_waits_for_room() -> None:
 
     async def main() -> None:
         reporter = _reporter(scene)
-        await reporter.report(id="first", **USAGE)
-        waiting = asyncio.create_task(reporter.report(id="second", **USAGE))
+        await _report(reporter, "first")
+        waiting = asyncio.create_task(_report(reporter, "second"))
         await asyncio.sleep(0)
         assert not waiting.done()
         producer = _make_room(scene)
@@ -61,7 +65,7 @@ def test_a_report_gives_up_after_its_time_out() -> None:
 
     async def main() -> None:
         async with _reporter(scene, block_timeout_seconds=0.01) as reporter:
-            await reporter.report(id="late", **USAGE)
+            await _report(reporter, "late")
 
     with pytest.raises(QueueFullError, match="usage event late of account acme"):
         asyncio.run(main())
@@ -77,7 +81,7 @@ def test_on_error_is_called_on_the_loop() -> None:
 
     async def main() -> asyncio.AbstractEventLoop:
         reporter = _reporter(scene, on_error=note, close_timeout_seconds=0.0)
-        await reporter.report(id="lost", **USAGE)
+        await _report(reporter, "lost")
         assert await reporter.close() == 1
         return asyncio.get_running_loop()
 

@@ -1,5 +1,7 @@
 """What the sink remembers so that a crash of ClickHouse loses no row."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +74,6 @@ def test_going_back_covers_all_that_was_written_lately(steps: list[tuple[float, 
         before = history[-1][1]
         lately.note(position, now)
         history.append((now, position))
-        written_lately = [start for (_, start), (at, _) in zip(history, history[1:], strict=False) if at > now - 900]
+        written_lately = [start for (_, start), (at, _) in pairwise(history) if at > now - 900]
         assert lately.rewind_to <= min([*written_lately, before])
     assert len(lately._samples) <= 33

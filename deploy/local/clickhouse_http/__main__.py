@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import fcntl
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from aiohttp import web
 from deploy.local.clickhouse_http.engine import Engine
 from deploy.local.clickhouse_http.server import HttpInterface
 from deploy.local.clickhouse_http.users import Users, read_users
+from deploy.local.exclusive import AlreadyHeldError, exclusive
 
 _SHUTDOWN_SECONDS = 5
 
@@ -24,13 +24,12 @@ def main() -> int:
     parser.add_argument("--users", type=Path, required=True, help="JSON file of the users")
     options = parser.parse_args()
     options.data.mkdir(parents=True, exist_ok=True)
-    with (options.data.parent / f"{options.data.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"another process serves {options.data}: end it or choose another folder", file=sys.stderr)
-            return 1
-        return asyncio.run(_serve(options.data, options.port, read_users(options.users)))
+    try:
+        with exclusive(options.data.with_name(f"{options.data.name}.lock"), wait=False):
+            return asyncio.run(_serve(options.data, options.port, read_users(options.users)))
+    except AlreadyHeldError:
+        print(f"another process serves {options.data}: end it or choose another folder", file=sys.stderr)
+        return 1
 
 
 async def _serve(data: Path, port: int, users: Users) -> int:

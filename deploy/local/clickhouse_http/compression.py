@@ -14,10 +14,35 @@ else:
 
 _FAST = 1
 
+
+def _decompress_lz4(data: bytes) -> bytes:
+    """All frames of the body: clients send one a block, and lz4.frame.decompress stops after the first."""
+    parts = []
+    while data:
+        frame = lz4.frame.LZ4FrameDecompressor()
+        parts.append(frame.decompress(data))
+        if not frame.eof:
+            raise EOFError("the last frame is cut short")
+        data = frame.unused_data or b""
+    return b"".join(parts)
+
+
+def _decompress_deflate(data: bytes) -> bytes:
+    """All streams of the body, like frames."""
+    parts = []
+    while data:
+        stream = zlib.decompressobj()
+        parts.append(stream.decompress(data))
+        if not stream.eof:
+            raise EOFError("the last stream is cut short")
+        data = stream.unused_data
+    return b"".join(parts)
+
+
 _DECOMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.decompress,
-    "deflate": zlib.decompress,
-    "lz4": lz4.frame.decompress,
+    "deflate": _decompress_deflate,
+    "lz4": _decompress_lz4,
     "zstd": zstd.decompress,
 }
 _COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {

@@ -1,5 +1,6 @@
 """Runs requests on chDB: settings, database and parameters of one request never reach another."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -26,6 +27,9 @@ class Engine:
         # Its handle keeps the engine open while no request has one.
         self._keeper = open_handle(str(data))
         self._sessions = Sessions(str(data))
+        self._scratch = data.with_name(f"{data.name}-inserts")
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir()
         self.version = _text(self._keeper, "SELECT version()")
         self.timezone = _text(self._keeper, "SELECT timezone()")
 
@@ -69,7 +73,7 @@ class Engine:
             return error_reply("Cannot execute query in readonly mode: use POST. (READONLY)", self.version, READONLY)
         rows = parse_insert(request.sql)
         if rows is not None:
-            return _inserted(*insert(handle, rows.statement, rows.format, rows.data))
+            return _inserted(*insert(handle, rows, self._scratch))
         answer_format = output_format(sql, request.format)
         started = time.perf_counter()
         result = handle.query(sql, answer_format, params=request.parameters or None)

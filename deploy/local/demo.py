@@ -1,0 +1,148 @@
+"""The main job on real input: a trace of LLM requests through Kafka, the worker and the sink into ClickHouse."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from deploy.local.demo_processes import ROOT, DemoProcesses
+from deploy.local.demo_progress import DATABASE, Counter, Counts, Display
+from deploy.local.demo_report import print_report
+from deploy.local.errors import LocalStackError
+from deploy.local.exclusive import AlreadyHeldError, exclusive
+from deploy.local.stack import Endpoints, LocalStack
+from schemas.topics import TopicNames
+
+_PARTITIONS = 4
+_SPREAD = "7d"
+# The trace is spread over seven days: ids must be remembered, and usage accepted, for longer than that.
+_DEDUP_WINDOW_HOURS = 192
+_TOP_UPS = {"account-001": "250000", "account-002": "100000.5", "account-003": "0.000001"}
+_POLL_SECONDS = 0.5
+_STALL_SECONDS = 90
+_OURS = ("kafka", "clickhouse", "processes", "worker")
+
+
+def run_demo(data: Path, *, once: bool) -> int:
+    """0 when all went well; with `once` 1 if any figure differs from the oracle's."""
+    data = data.resolve()
+    try:
+        with exclusive(data / ".demo.lock", wait=False):
+            return _run_alone(data, once=once)
+    except AlreadyHeldError:
+        raise LocalStackError(f"another demo runs in {data}: end it, or choose another folder with --data.") from None
+
+
+def _run_alone(data: Path, *, once: bool) -> int:
+    stack = LocalStack(data, owner_pid=os.getpid())
+    stack.stop()
+    for name in _OURS:
+        shutil.rmtree(data / name, ignore_errors=True)
+    folder = data / "processes"
+    folder.mkdir(parents=True)
+    processes: DemoProcesses | None = None
+    try:
+        _say("Starting Kafka and ClickHouse (the first time, 45 MB of jars are downloaded)")
+        endpoints = stack.start()
+        processes = DemoProcesses(folder, _settings(endpoints, data))
+        return _run_on(endpoints, processes, once=once)
+    finally:
+        # A second Ctrl-C must not leave something behind: what is left ends with this process.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if processes is not None:
+            processes.stop()
+        stack.stop()
+        _say("Everything that was started has ended")
+
+
+def _run_on(endpoints: Endpoints, processes: DemoProcesses, *, once: bool) -> int:
+    _say("Creating topics, publishing the rate card, making ClickHouse's tables")
+    processes.run("stream", "create-topics", "--partitions", str(_PARTITIONS), "--replication", "1")
+    processes.run("producers", "rate-card", "publish", *_rate_cards())
+    processes.run("sinks", "migrate")
+    _say("Starting the worker and the sink")
+    worker_url = processes.start("worker", "stream", "worker", "--single-node")
+    sink_url = processes.start("sink", "sinks", "worker")
+    counter = Counter(endpoints, TopicNames(), _PARTITIONS, worker_url)
+    try:
+        _say(f"Replaying the trace, spread over the last {_SPREAD}")
+        processes.start("trace", "producers", "trace", "--spread", _SPREAD, "--quiet")
+        _send_top_ups(processes)
+        _wait(counter, processes)
+        print_report(processes, counter.clickhouse)
+    finally:
+        counter.close()
+    print(
+        f"\n  worker      {worker_url}/metrics   {worker_url}/healthz   {worker_url}/readyz"
+        f"\n  sink        {sink_url}/metrics   {sink_url}/healthz   {sink_url}/readyz"
+        f"\n  ClickHouse  http://{endpoints.clickhouse_host}:{endpoints.clickhouse_port}/play"
+        f"   database {DATABASE}, user {endpoints.clickhouse_user}, no password"
+        f"\n  Kafka       {endpoints.bootstrap_servers}"
+    )
+    return _compare(processes) if once else _stay(processes)
+
+
+def _settings(endpoints: Endpoints, data: Path) -> dict[str, str]:
+    return {
+        **endpoints.environment(),
+        "CREDITSTREAM_CLICKHOUSE_DATABASE": DATABASE,
+        "CREDITSTREAM_CLICKHOUSE_PASSWORD": "",
+        "CREDITSTREAM_CLICKHOUSE_SECURE": "false",
+        "CREDITSTREAM_TOPIC_PREFIX": "",
+        "CREDITSTREAM_APP": TopicNames().app,
+        "CREDITSTREAM_DATA_FOLDER": str(data / "worker"),
+        "CREDITSTREAM_DEDUP_WINDOW_HOURS": str(_DEDUP_WINDOW_HOURS),
+    }
+
+
+def _rate_cards() -> list[str]:
+    return [str(path) for path in sorted((ROOT / "deploy" / "rate-cards").glob("*.toml"))]
+
+
+def _send_top_ups(processes: DemoProcesses) -> None:
+    for account, amount in _TOP_UPS.items():
+        processes.run("producers", "command", "top-up", "--account", account, "--credits", amount)
+
+
+def _wait(counter: Counter, processes: DemoProcesses) -> None:
+    """Return once ClickHouse has all that was sent; LocalStackError when a process dies or nothing moves."""
+    display = Display()
+    seen: Counts | None = None
+    moved_at = time.monotonic()
+    sending = True
+    while True:
+        if sending:
+            sending = not processes.forget_ended("trace")
+        processes.require_alive()
+        counts = counter.look()
+        done = not sending and counts.in_clickhouse.has_all(counts.sent)
+        display.show(counts, last=done)
+        if done:
+            return
+        if counts != seen:
+            seen, moved_at = counts, time.monotonic()
+        elif time.monotonic() - moved_at > _STALL_SECONDS:
+            raise LocalStackError(f"nothing moved for {_STALL_SECONDS} s: {counts}\n{processes.logs()}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _compare(processes: DemoProcesses) -> int:
+    _say("Comparing every balance, rollup, charge, conversation and dead letter with the oracle")
+    code, said = processes.run_any("tests.simulation.oracle")
+    print(said, end="")
+    return 0 if code == 0 else 1
+
+
+def _stay(processes: DemoProcesses) -> int:
+    _say("All is running. Ctrl-C ends it")
+    try:
+        while True:
+            time.sleep(_POLL_SECONDS)
+            processes.require_alive()
+    except KeyboardInterrupt:
+        return 0
+
+
+def _say(text: str) -> None:
+    print(f"{text} …" if not text.startswith(("All", "Everything")) else f"\n{text}.", flush=True)

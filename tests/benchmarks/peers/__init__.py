@@ -1,0 +1,1 @@
+"""Whom the worker is measured against. Each runs as a process of its own."""

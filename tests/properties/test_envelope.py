@@ -1,0 +1,123 @@
+"""Whatever bytes come in, the answer is an event or a reason, and the reason is the oracle's."""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.dead_letter import Reason
+from stream.rules.commands import read_command
+from stream.rules.envelope import diagnose_command, diagnose_usage
+from stream.rules.outcome import FIXES, Reject
+from stream.rules.usage import read_usage
+from tests.simulation.oracle_checks import Rejected
+from tests.simulation.oracle_checks import read_command as oracle_reads_command
+from tests.simulation.oracle_checks import read_usage as oracle_reads_usage
+from tests.simulation.oracle_records import OracleSettings, RawRecord, TopicKind
+from tests.unit.booking_scene import NOON_MS, JsonObject, grant, top_up, usage
+
+ONE_PARTITION = OracleSettings(partitions=1)
+LARGEST_DEAD_LETTER_NAME = 256
+
+hostile = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.decimals(allow_nan=False, allow_infinity=False).map(float),
+    st.text(max_size=5),
+    st.integers(254, 259).map(lambda length: "é" * length),
+    st.sampled_from([[], {}, "1e999999999", "NaN", "1.0000001", "2025-02-30T00:00:00Z", "\ud800", "EUR\n"]),
+    st.sampled_from(["2025-11-22T13:00:00.1234567+01:00", "2025-11-22 12:00:00Z", "2025-11-22T12:00:00"]),
+)
+usage_places = [("e", name) for name in ("specversion", "type", "id", "source", "subject", "time", "data")]
+usage_places += [("d", name) for name in ("agent", "conversation", "channel", "node", "quantity", "unknown")]
+usage_places += [("e", "datacontenttype"), ("e", "unknown")]
+command_places = usage_places[:7] + [("d", name) for name in ("kind", "grant", "credits", "reason", "payment")]
+payment_places = [("p", name) for name in ("reference", "amount_minor", "currency")]
+ABSENT = object()
+
+
+def _changed(event: JsonObject, changes: dict[tuple[str, str], Any]) -> bytes:
+    """The event with those fields replaced, as JSON."""
+    event = deepcopy(event)
+    data = event["data"]
+    parts = {"d": data, "p": data.get("payment", {}), "e": event}
+    for (place, name), value in changes.items():
+        if value is ABSENT:
+            parts[place].pop(name, None)
+        else:
+            parts[place][name] = value
+    return json.dumps(event).encode()
+
+
+def _raw(kind: TopicKind, value: bytes) -> RawRecord:
+    return RawRecord(kind, 0, 0, NOON_MS, _key(value), value)
+
+
+def _key(value: bytes) -> bytes:
+    """The subject's, so that what is asked is the body."""
+    return str(json.loads(value).get("subject")).encode(errors="replace")
+
+
+def changes_of(places: list[tuple[str, str]]) -> st.SearchStrategy[dict[tuple[str, str], Any]]:
+    """One to three fields with what they become."""
+    return st.dictionaries(st.sampled_from(places), hostile | st.just(ABSENT), min_size=1, max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(changes_of(usage_places))
+def test_a_usage_event_with_any_fields_changed_is_judged_as_the_oracle_judges_it(
+    changes: dict[tuple[str, str], Any],
+) -> None:
+    """The same first reason, or an event."""
+    value = _changed(usage(), changes)
+    found = read_usage(value, _key(value))
+    wanted = _reason_of_the_oracle(oracle_reads_usage, _raw("usage", value))
+    assert (found.reason if isinstance(found, Reject) else None) == wanted
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([grant(), top_up()]), changes_of(command_places + payment_places))
+def test_a_command_with_any_fields_changed_is_judged_as_the_oracle_judges_it(
+    command: JsonObject, changes: dict[tuple[str, str], Any]
+) -> None:
+    """The same first reason, or a command."""
+    value = _changed(command, changes)
+    found = read_command(value, _key(value))
+    wanted = _reason_of_the_oracle(oracle_reads_command, _raw("commands", value))
+    assert (found.reason if isinstance(found, Reject) else None) == wanted
+
+
+def _reason_of_the_oracle(read: Callable[[RawRecord, OracleSettings], object], record: RawRecord) -> Reason | None:
+    try:
+        read(record, ONE_PARTITION)
+    except Rejected as rejected:
+        return rejected.reason
+    return None
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 20), st.sampled_from([usage(), grant(), top_up()]))
+def test_any_bytes_are_an_event_or_a_reject_with_a_fix(noise: bytes, place: int, lost: int, event: JsonObject) -> None:
+    """Noise in the middle of a good record, or nothing but noise, never raises."""
+    good = json.dumps(event).encode()
+    for value in (noise, good[:place] + noise + good[place + lost :]):
+        for found in (read_usage(value, b"acme"), read_command(value, b"acme")):
+            if isinstance(found, Reject):
+                _is_fit_for_a_dead_letter(found)
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_the_slow_path_always_finds_something(value: bytes) -> None:
+    """It is asked only about what the decoder refused, and need not be right about good events."""
+    for found in (diagnose_usage(value), diagnose_command(value)):
+        _is_fit_for_a_dead_letter(found)
+
+
+def _is_fit_for_a_dead_letter(found: Reject) -> None:
+    assert FIXES[found.reason]
+    assert 0 < len(found.detail) < 1_000
+    assert len(found.account) <= LARGEST_DEAD_LETTER_NAME

@@ -1,0 +1,100 @@
+"""What the records of checkpoints say, in the oracle's terms."""
+
+from collections.abc import Sequence
+
+from schemas.charge import Charge
+from schemas.codec import decode_balance, decode_charges, decode_dead_letter, decode_rollups
+from schemas.dead_letter import DeadLetter
+from schemas.rollup import Rollup
+from schemas.topics import TopicNames
+from stream.engine.outbox import Record
+from tests.simulation.oracle_records import (
+    BalanceTotals,
+    ChargeFacts,
+    ConversationKey,
+    Figures,
+    Identity,
+    Place,
+    RollupKey,
+    RollupTotals,
+)
+
+TOPICS = TopicNames()
+_DAY_US = 86_400_000_000
+
+
+def charges_in(records: Sequence[Record]) -> list[Charge]:
+    """Every charge, in booking order."""
+    return [
+        charge for topic, _, value in records if topic == TOPICS.charges for charge in decode_charges(value).charges
+    ]
+
+
+def rollups_in(records: Sequence[Record]) -> list[Rollup]:
+    """Every rollup row, as it was written each time."""
+    return [row for topic, _, value in records if topic == TOPICS.rollups for row in decode_rollups(value).rows]
+
+
+def dead_letters_in(records: Sequence[Record]) -> list[DeadLetter]:
+    """Every dead letter."""
+    return [decode_dead_letter(value) for topic, _, value in records if topic == TOPICS.dead_letters]
+
+
+def figures_in(records: Sequence[Record], partition: int = 0) -> Figures:
+    """The figures an analyst would see; an offset that was charged twice fails."""
+    charges = charges_in(records)
+    assert len({charge.offset for charge in charges}) == len(charges)
+    return Figures(
+        balances=_balances(records),
+        rollups=_rollups(rollups_in(records)),
+        charges={Identity(each.account, each.source, each.id): _facts(each, partition) for each in charges},
+        conversations={
+            ConversationKey(each.account, each.occurred_at_us // _DAY_US, each.agent, each.conversation)
+            for each in charges
+        },
+        dead_letters={
+            Place(letter.topic, letter.partition, letter.offset): letter.reason.value
+            for letter in dead_letters_in(records)
+        },
+    )
+
+
+def _balances(records: Sequence[Record]) -> dict[str, BalanceTotals]:
+    rows = [decode_balance(value) for topic, _, value in records if topic == TOPICS.balances_changelog]
+    return {
+        row.account: BalanceTotals(
+            row.granted_microcredits, row.charged_microcredits, row.events, row.messages, row.grants
+        )
+        for row in rows
+    }
+
+
+def _rollups(rows: Sequence[Rollup]) -> dict[RollupKey, RollupTotals]:
+    """The sums over the segments of each key, of each segment the row that was written last."""
+    latest = {(_rollup_key(row), row.segment): row for row in rows}
+    summed: dict[RollupKey, RollupTotals] = {}
+    for (key, _), row in latest.items():
+        before = summed.get(key, RollupTotals(0, 0, 0, 0))
+        added = (row.events, row.messages, row.quantity_micros, row.cost_microcredits)
+        summed[key] = RollupTotals(*(one + other for one, other in zip(before, added, strict=True)))
+    return summed
+
+
+def _rollup_key(row: Rollup) -> RollupKey:
+    return RollupKey(row.account, row.hour, row.channel, row.agent, row.node)
+
+
+def _facts(charge: Charge, partition: int) -> ChargeFacts:
+    return ChargeFacts(
+        charge.agent,
+        charge.conversation,
+        charge.channel,
+        charge.node,
+        charge.quantity_micros,
+        charge.cost_microcredits,
+        charge.messages,
+        charge.rate_card,
+        charge.occurred_at_us,
+        partition,
+        charge.offset,
+    )

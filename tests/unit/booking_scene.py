@@ -1,0 +1,218 @@
+"""A partition without Kafka: records made by hand go in, what its checkpoints would write comes out."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from heapq import merge
+from typing import Any
+
+from confluent_kafka import Message
+
+from schemas.balance import Balance
+from schemas.codec import decode_balance, decode_rate_card, encode_packed
+from schemas.topics import TopicNames
+from stream.dedup_log import DedupLog
+from stream.engine.lane import FEW, MANY, Batch, Offsets, Run, offset_after
+from stream.engine.murmur2 import partition_for
+from stream.engine.outbox import Record
+from stream.engine.partition import Applied, Partition
+from stream.engine.progress import Progress
+from stream.engine.tables import Table
+from stream.outputs import Outputs
+from stream.pipeline import Pipeline
+from stream.rules.commands import Remembered, decode_remembered
+from stream.rules.rate_cards import RateCards
+from stream.rules.rollup import MOST_ROWS, OpenRollups
+
+TOPICS = TopicNames()
+INPUTS = (TOPICS.usage_events, TOPICS.commands)
+NOON = "2025-11-22T12:00:00Z"
+NOON_MS = 1_763_812_800_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+CREDIT = 1_000_000
+EPOCH = 1
+INCARNATION = 7
+CARD = json.dumps(
+    {
+        "version": "v1",
+        "effective_at": "2025-06-01T00:00:00Z",
+        "prices": {
+            "answer": {"unit": "message", "tiers": [{"credits_per_unit": "2"}], "counts_as_message": True},
+            "search": {
+                "unit": "call",
+                "tiers": [{"credits_per_unit": "1", "up_to": "10"}, {"credits_per_unit": "0.5"}],
+            },
+            "gold": {"unit": "bar", "tiers": [{"credits_per_unit": "1000000000"}]},
+        },
+    }
+)
+
+JsonObject = dict[str, Any]
+
+
+def usage(**changes: Any) -> JsonObject:
+    """A good event: changes to `data` by their names, to the envelope with `e_` before; ... takes a field away."""
+    data = {"agent": "ada", "conversation": "c1", "channel": "api", "node": "answer"}
+    return _changed("creditstream.usage", data, changes)
+
+
+def grant(**changes: Any) -> JsonObject:
+    """A good grant of 100 credits, changed as `usage` is."""
+    return _changed("creditstream.command", {"kind": "grant", "grant": "g1", "credits": "100"}, changes)
+
+
+def top_up(**changes: Any) -> JsonObject:
+    """A good top-up of 100 credits, changed as `usage` is."""
+    payment = {"reference": "p1", "amount_minor": 900, "currency": "EUR"}
+    return grant(**{"kind": "top_up", "payment": payment, **changes})
+
+
+def _changed(type_: str, data: JsonObject, changes: JsonObject) -> JsonObject:
+    envelope: JsonObject = {"specversion": "1.0", "type": type_, "id": "1", "source": "/s", "subject": "acme"}
+    envelope |= {"time": NOON, "data": data}
+    for name, value in changes.items():
+        part: JsonObject = envelope if name.startswith("e_") else data
+        field = name.removeprefix("e_")
+        if value is ...:
+            part.pop(field, None)
+        else:
+            part[field] = value
+    return envelope
+
+
+def usage_record(
+    body: JsonObject | bytes | None, at_ms: int = NOON_MS, offset: int = 0, key: bytes | None = b"acme"
+) -> Message:
+    """A record of usage.events, appended at that time."""
+    return _record(INPUTS[MANY], body, at_ms, offset, key)
+
+
+def command_record(
+    body: JsonObject | bytes | None, at_ms: int = NOON_MS, offset: int = 0, key: bytes | None = b"acme"
+) -> Message:
+    """A record of credits.commands, appended at that time."""
+    return _record(INPUTS[FEW], body, at_ms, offset, key)
+
+
+def _record(topic: str, body: JsonObject | bytes | None, at_ms: int, offset: int, key: bytes | None) -> Message:
+    if isinstance(body, dict):
+        body = json.dumps(body).encode()
+    return Message(topic=topic, partition=0, offset=offset, key=key, value=body, timestamp=(2, at_ms))
+
+
+def in_merge_order(records: Iterable[Message]) -> list[Message]:
+    """Both inputs by append time, commands first at a tie, each by offset."""
+    by_offset = sorted(records, key=lambda record: record.offset() or 0)
+    usage_, commands = ([record for record in by_offset if record.topic() == topic] for topic in INPUTS)
+    return list(merge(commands, usage_, key=lambda record: record.timestamp()[1]))
+
+
+def as_runs(records: Iterable[Message]) -> list[Run]:
+    """Records in their order as a lane hands them out."""
+    runs: list[Run] = []
+    for record in records:
+        which = INPUTS.index(record.topic() or "")
+        if runs and runs[-1][0] == which:
+            runs[-1][1].append(record)
+        else:
+            runs.append((which, [record]))
+    return runs
+
+
+def new_pipeline(
+    *,
+    partitions: int = 1,
+    partition: int = 0,
+    window_ms: int = DAY_MS,
+    horizon_ms: int = DAY_MS - 5 * 60_000,
+    outcomes: Counter[str] | None = None,
+) -> Pipeline:
+    """An empty pipeline as the worker makes it."""
+
+    def account_of(row: Balance) -> str:
+        return row.account
+
+    def key_of(row: Remembered) -> bytes:
+        return row.key
+
+    return Pipeline(
+        partition,
+        lambda key: partition_for(key, partitions),
+        Table(TOPICS.balances_changelog, lambda row: row.account.encode(), encode_packed, account_of, decode_balance),
+        Table(TOPICS.commands_changelog, key_of, encode_packed, key_of, decode_remembered),
+        DedupLog(TOPICS.dedup_log, window_ms, 16 << 20),
+        Outputs(TOPICS, partition),
+        horizon_ms * 1_000,
+        Counter() if outcomes is None else outcomes,
+    )
+
+
+def rate_cards(*cards: str) -> RateCards:
+    """A book of rate cards, from their JSON."""
+    book = RateCards()
+    for card in cards:
+        book = book.with_card(decode_rate_card(card))
+    return book
+
+
+class Scene:
+    """One partition with its pipeline; `written` is what its checkpoints carried."""
+
+    def __init__(self, cards: Sequence[str] = (CARD,), most_rollups: int = MOST_ROWS, **options: Any) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.written: list[Record] = []
+        self.cards = rate_cards(*cards)
+        self._most_rollups = most_rollups
+        self._options = options
+        self.pipeline = self._new_pipeline()
+        self.partition = self._new_partition(Progress(0, INCARNATION, dict.fromkeys(INPUTS, 0)))
+
+    def book(self, *records: Message) -> None:
+        """Book records as one batch, in the order given."""
+        position = list(self.partition.position)
+        for record in records:
+            position[INPUTS.index(record.topic() or "")] = offset_after(record)
+        follows: Offsets = (position[MANY], position[FEW])
+        batch = Batch(0, EPOCH, self.partition.position, follows, as_runs(records), len(records))
+        assert self.partition.apply(batch, EPOCH) is Applied.BOOKED
+
+    def checkpoint(self) -> list[Record]:
+        """Prepare and commit a checkpoint; its records."""
+        checkpoint = self.partition.prepare(empty=True)
+        assert checkpoint is not None
+        self.partition.committed(checkpoint)
+        self.written += checkpoint.records
+        return checkpoint.records
+
+    def take_over(self) -> None:
+        """Lose the memory, and restore it from the checkpoints' records as the next owner would."""
+        self.pipeline = self._new_pipeline()
+        tables = {table.changelog: table for table in self.pipeline.tables}
+        self.pipeline.dedup.begin_restore(self.partition.durable.clock_ms)
+        for topic, _, value in self.written:
+            if topic in tables:
+                tables[topic].restore(value)
+            elif topic == TOPICS.dedup_log:
+                self.pipeline.dedup.restore(value)
+        self.pipeline.dedup.finish_restore()
+        self.partition = self._new_partition(self.partition.durable)
+
+    def outcome_of(self, record: Message) -> str:
+        """Book one record; what it was counted as."""
+        before = Counter(self.outcomes)
+        self.book(record)
+        (outcome,) = (self.outcomes - before).elements()
+        return str(outcome)
+
+    def balance(self, account: str = "acme") -> Balance:
+        """The balance in memory."""
+        return self.pipeline.balances[account]
+
+    def _new_pipeline(self) -> Pipeline:
+        pipeline = new_pipeline(outcomes=self.outcomes, **self._options)
+        pipeline._rollups = OpenRollups(self._most_rollups)
+        return pipeline
+
+    def _new_partition(self, progress: Progress) -> Partition:
+        return Partition(0, INPUTS, self.pipeline, progress, None, lambda: (1, self.cards))

@@ -1,0 +1,147 @@
+"""What is wrong with an event that cannot be decoded, in the words that its dead letter will carry."""
+
+import json
+
+import pytest
+
+from schemas.dead_letter import Reason
+from stream.rules.envelope import diagnose_command, diagnose_usage
+from tests.unit.booking_scene import JsonObject, grant, top_up, usage
+
+GOOD = json.dumps(usage()).encode()
+LONG = "x" * 257
+
+
+def payment(**changes: object) -> JsonObject:
+    """A good payment with changes."""
+    return {"reference": "p1", "amount_minor": 900, "currency": "EUR", **changes}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "detail"),
+    [
+        (b"\xff" + GOOD, Reason.NOT_UTF8, "byte 0 is not UTF-8"),
+        (b'{"id":"\xc0\x80"}', Reason.NOT_UTF8, "byte 7 is not UTF-8"),
+        (b"\xef\xbb\xbf" + GOOD, Reason.NOT_JSON, "not a JSON object: Unexpected UTF-8 BOM"),
+        (b"", Reason.NOT_JSON, "not a JSON object: Expecting value"),
+        (GOOD[:-1], Reason.NOT_JSON, "not a JSON object: Expecting ',' delimiter"),
+        (GOOD + b"{}", Reason.NOT_JSON, "not a JSON object: Extra data"),
+        (b"[]", Reason.NOT_JSON, "not a JSON object: it is a list"),
+        (b"null", Reason.NOT_JSON, "not a JSON object: it is null"),
+        (b"7", Reason.NOT_JSON, "not a JSON object: it is a number"),
+        (b'"x"', Reason.NOT_JSON, "not a JSON object: it is text"),
+        (b'{"a":NaN}', Reason.NOT_JSON, "not a JSON object: NaN is no JSON"),
+        (b'{"a":-Infinity}', Reason.NOT_JSON, "not a JSON object: -Infinity is no JSON"),
+        (b'{"a":"\\ud800"}', Reason.NOT_JSON, "not a JSON object: a \\u escape is half of a surrogate pair"),
+        (b'{"a":' + b"[" * 100_000, Reason.NOT_JSON, "not a JSON object: maximum recursion depth exceeded"),
+    ],
+)
+def test_bytes_that_are_no_json_object_are_told_apart(value: bytes, reason: Reason, detail: str) -> None:
+    """Each row is a value, the reason, and how the detail begins."""
+    for found in (diagnose_usage(value), diagnose_command(value)):
+        assert (found.reason, found.account) == (reason, "")
+        assert found.detail.startswith(detail)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason", "detail"),
+    [
+        (usage(e_specversion=...), Reason.WRONG_SPECVERSION, "specversion is None"),
+        (usage(e_specversion="0.3", e_type="x"), Reason.WRONG_SPECVERSION, "specversion is '0.3'"),
+        (usage(e_specversion=1.0), Reason.WRONG_SPECVERSION, "specversion is 1.0"),
+        (usage(e_type=...), Reason.WRONG_TYPE, "type is None instead of 'creditstream.usage'"),
+        (
+            usage(e_type="creditstream.command", e_id=...),
+            Reason.WRONG_TYPE,
+            "type is 'creditstream.command' instead of 'creditstream.usage'",
+        ),
+        *(
+            (usage(**{f"e_{name}": ...}), Reason.MISSING_FIELD, f"{name} is missing or empty")
+            for name in ("id", "time")
+        ),
+        *(
+            (usage(**{f"e_{name}": ""}), Reason.MISSING_FIELD, f"{name} is missing or empty")
+            for name in ("source", "subject", "data")
+        ),
+        *(
+            (usage(**{name: None}), Reason.MISSING_FIELD, f"{name} is missing or empty")
+            for name in ("agent", "conversation", "channel", "node")
+        ),
+        (usage(e_data=[]), Reason.INVALID_FIELD, "data is a list, not an object"),
+        (usage(e_data="x", e_id=...), Reason.MISSING_FIELD, "id is missing or empty"),
+        (usage(e_id=5), Reason.INVALID_FIELD, "id is a number, not text"),
+        (usage(e_time=1), Reason.INVALID_FIELD, "time is a number, not text"),
+        (usage(agent=True), Reason.INVALID_FIELD, "agent is true or false, not text"),
+        (usage(node={}), Reason.INVALID_FIELD, "node is an object, not text"),
+        (usage(conversation=LONG), Reason.INVALID_FIELD, "conversation has 257 characters, more than 256"),
+        (
+            usage(e_datacontenttype="text/plain"),
+            Reason.INVALID_FIELD,
+            "datacontenttype is 'text/plain' instead of 'application/json'",
+        ),
+        (usage(channel="fax", quantity=0), Reason.UNKNOWN_CHANNEL, "channel is 'fax'"),
+        (usage(quantity=None), Reason.INVALID_QUANTITY, "quantity is null"),
+        (usage(quantity=True), Reason.INVALID_QUANTITY, "quantity is true or false"),
+        (usage(quantity="x", e_time="x"), Reason.INVALID_QUANTITY, "x is not a decimal number"),
+        (usage(e_time="2025-11-22T12:00:00"), Reason.INVALID_TIME, "time is '2025-11-22T12:00:00'"),
+        (usage(e_time="2025-02-30T12:00:00Z"), Reason.INVALID_TIME, "time is '2025-02-30T12:00:00Z'"),
+        (usage(), Reason.INVALID_FIELD, "the event does not match the published schema"),
+    ],
+)
+def test_the_first_field_that_is_wrong_in_a_usage_event_is_named(
+    event: JsonObject, reason: Reason, detail: str
+) -> None:
+    """Each row is an event, the reason and the whole detail."""
+    found = diagnose_usage(json.dumps(event).encode())
+    assert (found.reason, found.detail) == (reason, detail)
+    assert found.account == event["subject"]
+
+
+@pytest.mark.parametrize(
+    ("command", "reason", "detail"),
+    [
+        (grant(e_type="creditstream.usage"), Reason.WRONG_TYPE, "type is 'creditstream.usage' instead of"),
+        (grant(e_source=...), Reason.MISSING_FIELD, "source is missing or empty"),
+        (grant(e_data=5), Reason.INVALID_FIELD, "data is a number, not an object"),
+        (grant(e_id=LONG), Reason.INVALID_FIELD, "id has 257 characters, more than 256"),
+        (grant(e_datacontenttype=1), Reason.INVALID_FIELD, "datacontenttype is 1 instead of 'application/json'"),
+        (grant(kind="gift", grant=...), Reason.INVALID_FIELD, "kind is 'gift', not grant or top_up"),
+        (grant(kind=...), Reason.INVALID_FIELD, "kind is None, not grant or top_up"),
+        (grant(grant=""), Reason.MISSING_FIELD, "grant is missing or empty"),
+        (grant(credits=...), Reason.MISSING_FIELD, "credits is missing or empty"),
+        (grant(grant=5), Reason.INVALID_FIELD, "grant is a number, not text"),
+        (grant(reason=5), Reason.INVALID_FIELD, "reason is a number, not text"),
+        (grant(reason=LONG, credits="x"), Reason.INVALID_FIELD, "reason has 257 characters, more than 256"),
+        (grant(credits=True, e_time="soon"), Reason.INVALID_AMOUNT, "credits is true or false"),
+        (grant(credits="a lot"), Reason.INVALID_AMOUNT, "a lot is not a decimal number"),
+        (grant(e_time="soon"), Reason.INVALID_TIME, "time is 'soon'"),
+        (top_up(payment=...), Reason.MISSING_FIELD, "payment is missing or empty"),
+        (top_up(payment="p1"), Reason.INVALID_FIELD, "payment is text, not an object"),
+        (top_up(payment=payment(reference="")), Reason.MISSING_FIELD, "reference is missing or empty"),
+        (top_up(payment=payment(reference=LONG)), Reason.INVALID_FIELD, "reference has 257 characters"),
+        (top_up(payment=payment(currency=978)), Reason.INVALID_FIELD, "currency is a number, not text"),
+        *(
+            (top_up(payment=payment(**wrong)), Reason.INVALID_FIELD, "payment is not as the published schema has it")
+            for wrong in ({"amount_minor": -1}, {"amount_minor": 1.5}, {"amount_minor": "1"}, {"currency": "euro"})
+        ),
+        (top_up(payment=payment(currency="EUR\n")), Reason.INVALID_FIELD, "payment is not as the published schema"),
+    ],
+)
+def test_the_first_field_that_is_wrong_in_a_command_is_named(command: JsonObject, reason: Reason, detail: str) -> None:
+    """Each row is a command, the reason, and how the detail begins."""
+    found = diagnose_command(json.dumps(command).encode())
+    assert found.reason == reason
+    assert found.detail.startswith(detail)
+    assert found.account == "acme"
+
+
+def test_what_was_sent_is_shown_cut_short() -> None:
+    """A megabyte of type does not come back in the detail."""
+    found = diagnose_usage(json.dumps(usage(e_type="t" * 1_000_000)).encode())
+    assert found.detail == f"type is '{'t' * 59}… instead of 'creditstream.usage'"
+
+
+@pytest.mark.parametrize(("subject", "account"), [("a" * 256, "a" * 256), ("a" * 257, ""), (5, ""), (["acme"], "")])
+def test_only_a_subject_that_could_be_an_account_is_told_as_one(subject: object, account: str) -> None:
+    """Each row is a subject and the account of the dead letter: a megabyte of subject would not fit into it."""
+    assert diagnose_usage(json.dumps(usage(e_subject=subject, e_id="")).encode()).account == account

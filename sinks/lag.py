@@ -21,8 +21,8 @@ _ANSWER_SECONDS = 10.0
 class LagWatch:
     """Asks the brokers every few seconds, in a thread, so that a paused sink shows its lag too.
 
-    A consumer that never joins a group asks: at read_committed the high watermark it is told is the last stable
-    offset. (The admin client's list_offsets ended the process with a segmentation fault, in librdkafka 2.16.)
+    A consumer that never joins a group asks: at read_committed, the high watermark it is told is the last stable
+    offset.
     """
 
     def __init__(self, settings: SinkSettings) -> None:

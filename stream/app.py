@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _TOPOLOGY_CHECK_SECONDS = 30.0
 _HARD_EXIT_SECONDS = 15.0
+_LEAVE_SECONDS = 8.0
+_CRASHED = 70
 
 
 class Batches(Schema[Any, Any]):
@@ -74,6 +76,8 @@ class Worker(Service):
             self.metrics.on_checkpoint,
         )
         self.web = Web(self, settings.http_host, settings.http_port)
+        self.fatal: BaseException | None = None
+        self._finished = False
         self._broadcasting: asyncio.Task[None] | None = None
 
     def make_pipeline(self, partition: int) -> Pipeline:
@@ -120,11 +124,16 @@ class Worker(Service):
         self._broadcasting = asyncio.create_task(self.broadcast.run())
         await self.web.start()
 
-    async def on_stop(self) -> None:
-        """Last checkpoints, then everything closed."""
+    async def finish(self) -> None:
+        """Last checkpoints, then everything closed; then Faust has some seconds to leave the group."""
+        if self._finished:
+            return
+        self._finished = True
         await self.owner.stop()
         await self.broadcast.stop()
         await self.web.stop()
+        # Faust may wait for a rebalance that will not come; all that matters is durable by now.
+        _exit_hard_after(_LEAVE_SECONDS, 0 if self.fatal is None else _CRASHED)
 
     @Service.task
     async def _checkpoints(self) -> None:
@@ -150,14 +159,25 @@ class Worker(Service):
     def _on_fatal(self, error: BaseException) -> None:
         """End the process: softly, and hard if that hangs."""
         logger.critical("the worker ends: %s", error)
-        threading.Thread(target=_exit_hard, daemon=True).start()
+        self.fatal = error
+        _exit_hard_after(_HARD_EXIT_SECONDS, _CRASHED)
         self._crash_task = asyncio.create_task(self.app.crash(error))
+
+
+class CreditsApp(faust.App):
+    """Gives its partitions up before Faust leaves the group, while nobody else may take them over."""
+
+    worker: Worker
+
+    async def on_stop(self) -> None:
+        await self.worker.finish()
+        await super().on_stop()
 
 
 def make_app(settings: WorkerSettings) -> tuple[faust.App, Worker]:
     """The app with its agent, and the worker beside it; nothing is started."""
     engine = settings.engine
-    app = faust.App(
+    app = CreditsApp(
         engine.app,
         broker=[URL(f"kafka://{server}") for server in settings.bootstrap_servers.split(",")],
         store="memory://",
@@ -172,7 +192,7 @@ def make_app(settings: WorkerSettings) -> tuple[faust.App, Worker]:
         broker_commit_interval=2.8,
         consumer_auto_offset_reset="earliest",
     )
-    worker = Worker(settings, app)
+    worker = app.worker = Worker(settings, app)
     consumer = type("UsageConsumer", (GroupConsumer,), {"owner": worker.owner, "usage_topic": engine.inputs[0]})
     transport = type("UsageTransport", (MicroBatchTransport,), {"Consumer": consumer})
     app.transport = transport(app.conf.broker, app)
@@ -206,6 +226,7 @@ def _account_of(row: Any) -> str:
     return str(row.account)
 
 
-def _exit_hard() -> None:
-    threading.Event().wait(_HARD_EXIT_SECONDS)
-    os._exit(70)
+def _exit_hard_after(seconds: float, code: int) -> None:
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+from decimal import Decimal
 from pathlib import Path
 
 from deploy.local.demo_processes import ROOT, DemoProcesses
@@ -18,7 +19,11 @@ _PARTITIONS = 4
 _SPREAD = "7d"
 # The trace is spread over seven days: ids must be remembered, and usage accepted, for longer than that.
 _DEDUP_WINDOW_HOURS = 192
-_TOP_UPS = {"account-001": "250000", "account-002": "100000.5", "account-003": "0.000001"}
+_TOP_UPS = {
+    "account-001": Decimal(25_000),
+    "account-002": Decimal("10000.5"),
+    "account-003": Decimal("0.000001"),
+}
 _POLL_SECONDS = 0.5
 _STALL_SECONDS = 90
 _OURS = ("kafka", "clickhouse", "processes", "worker")
@@ -64,7 +69,7 @@ def _run_on(endpoints: Endpoints, processes: DemoProcesses, *, once: bool) -> in
     _say("Starting the worker and the sink")
     worker_url = processes.start("worker", "stream", "worker", "--single-node")
     sink_url = processes.start("sink", "sinks", "worker")
-    counter = Counter(endpoints, TopicNames(), _PARTITIONS, worker_url)
+    counter = Counter(endpoints, _PARTITIONS, worker_url, _TOP_UPS)
     try:
         _say(f"Replaying the trace, spread over the last {_SPREAD}")
         processes.start("trace", "producers", "trace", "--spread", _SPREAD, "--quiet")
@@ -76,7 +81,7 @@ def _run_on(endpoints: Endpoints, processes: DemoProcesses, *, once: bool) -> in
     print(
         f"\n  worker      {worker_url}/metrics   {worker_url}/healthz   {worker_url}/readyz"
         f"\n  sink        {sink_url}/metrics   {sink_url}/healthz   {sink_url}/readyz"
-        f"\n  ClickHouse  http://{endpoints.clickhouse_host}:{endpoints.clickhouse_port}/play"
+        f"\n  ClickHouse  http://{endpoints.clickhouse_host}:{endpoints.clickhouse_port}"
         f"   database {DATABASE}, user {endpoints.clickhouse_user}, no password"
         f"\n  Kafka       {endpoints.bootstrap_servers}"
     )
@@ -102,7 +107,7 @@ def _rate_cards() -> list[str]:
 
 def _send_top_ups(processes: DemoProcesses) -> None:
     for account, amount in _TOP_UPS.items():
-        processes.run("producers", "command", "top-up", "--account", account, "--credits", amount)
+        processes.run("producers", "command", "top-up", "--account", account, "--credits", f"{amount:f}")
 
 
 def _wait(counter: Counter, processes: DemoProcesses) -> None:
@@ -116,7 +121,7 @@ def _wait(counter: Counter, processes: DemoProcesses) -> None:
             sending = not processes.forget_ended("trace")
         processes.require_alive()
         counts = counter.look()
-        done = not sending and counts.in_clickhouse.has_all(counts.sent)
+        done = not sending and counts.in_clickhouse.has_all(counts.sent, len(_TOP_UPS))
         display.show(counts, last=done)
         if done:
             return

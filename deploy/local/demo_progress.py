@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from decimal import Decimal
 
 import clickhouse_connect
@@ -11,11 +12,13 @@ from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
 
 from deploy.local.stack import Endpoints
+from schemas.credits import FREE_GRANT_MICROCREDITS, MICROCREDITS_PER_CREDIT
 from schemas.topics import TopicNames
 
 _TIMEOUT_SECONDS = 10
 _PLAIN_LINE_SECONDS = 2.0
 _BAR_WIDTH = 24
+_FREE_CREDITS = Decimal(FREE_GRANT_MICROCREDITS) / MICROCREDITS_PER_CREDIT
 DATABASE = "creditstream"
 
 _COUNTS = """
@@ -33,6 +36,7 @@ SELECT
 class InClickHouse(Struct, frozen=True):
     """The same events, as each table tells of them."""
 
+    top_ups: int
     charges: int
     charges_credits: Decimal
     dead_letters: int
@@ -41,10 +45,11 @@ class InClickHouse(Struct, frozen=True):
     rollups_events: int
     rollups_credits: Decimal
 
-    def has_all(self, sent: int) -> bool:
-        """Whether every event sent is there and all tables tell the same."""
+    def has_all(self, sent: int, top_ups: int) -> bool:
+        """Whether every event and top-up sent is there and all tables tell the same."""
         return (
-            self.charges + self.dead_letters == sent
+            self.top_ups == top_ups
+            and self.charges + self.dead_letters == sent
             and self.charges == self.balances_events == self.rollups_events
             and self.charges_credits == self.balances_credits == self.rollups_credits
         )
@@ -65,10 +70,11 @@ class Counts(Struct, frozen=True):
 class Counter:
     """Looks at Kafka, the worker's metrics and ClickHouse."""
 
-    def __init__(self, endpoints: Endpoints, topics: TopicNames, partitions: int, worker_url: str) -> None:
-        self._topics = topics
+    def __init__(self, endpoints: Endpoints, partitions: int, worker_url: str, top_ups: Mapping[str, Decimal]) -> None:
+        self._topics = TopicNames()
         self._partitions = partitions
         self._worker_url = worker_url
+        self._top_ups = top_ups
         self._consumer = Consumer({"bootstrap.servers": endpoints.bootstrap_servers, "group.id": "demo-counter"})
         self._http = urllib3.PoolManager(timeout=_TIMEOUT_SECONDS)
         self.clickhouse = connect(endpoints)
@@ -100,7 +106,17 @@ class Counter:
 
     def _in_clickhouse(self) -> InClickHouse:
         answer = self.clickhouse.query(_COUNTS, parameters={"usage_topic": self._topics.usage_events})
-        return InClickHouse(*answer.result_rows[0])
+        return InClickHouse(self._topped_up(), *answer.result_rows[0])
+
+    def _topped_up(self) -> int:
+        """Accounts that were granted their top-up, with the free grant or, if the top-up came first, without."""
+        granted = self.clickhouse.query(
+            "SELECT account, granted_credits FROM current_balances WHERE account IN {accounts:Array(String)}",
+            parameters={"accounts": list(self._top_ups)},
+        ).result_rows
+        return sum(
+            credits_granted - self._top_ups[account] in (0, _FREE_CREDITS) for account, credits_granted in granted
+        )
 
 
 def connect(endpoints: Endpoints) -> Client:

@@ -15,8 +15,9 @@ def print_report(processes: DemoProcesses, clickhouse: Client) -> None:
     """The balances of the busiest accounts, and the four usage tables of each."""
     accounts = _busiest(clickhouse)
     print(f"\nBalances of the {len(accounts)} busiest accounts")
-    for account in accounts:
-        print(_indented(_ask(processes, "balance", account)))
+    balances = [_ask(processes, "balance", account).splitlines() for account in accounts]
+    # One heading for all: it is as wide as the rows.
+    print(_indented("\n".join([*balances[0][:-1], *(lines[-1] for lines in balances)])))
     for account in accounts:
         for name, title in _TABLES.items():
             print(f"\n{account}, usage {title}")

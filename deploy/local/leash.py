@@ -21,7 +21,7 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     while True:
         try:
-            return child.wait(_POLL_SECONDS)
+            return _exit_code(child.wait(_POLL_SECONDS))
         except subprocess.TimeoutExpired:
             if not _exists(owner):
                 _end(child)
@@ -36,6 +36,11 @@ def _exists(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _exit_code(code: int) -> int:
+    """As shells tell it: 128 and the signal's number for a child that a signal ended."""
+    return code if code >= 0 else 128 - code
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -14,6 +14,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+from mode import Service
 
 from stream.engine.lane import Batch
 from stream.engine.owner import Owner
@@ -22,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 MEMBERSHIP_POLL_SECONDS = 1.0
 OUT_OF_GROUP_SECONDS = 30.0
+
+
+class OutOfGroupError(Exception):
+    """The group is lost for good: another process had better join it."""
 
 
 class GroupMember(driver.AIOKafkaConsumerThread):
@@ -56,8 +61,6 @@ class GroupConsumer(driver.Consumer):
     usage_topic: ClassVar[str]
     # Begun above any real offset, and across restarts: Faust never takes a replay for something old.
     _sequence = itertools.count(time.time_ns())
-    _polled_at = 0.0
-    _in_group_at = 0.0
 
     def _new_consumer_thread(self) -> GroupMember:
         return GroupMember(self, loop=self.loop, beacon=self.beacon)
@@ -74,7 +77,6 @@ class GroupConsumer(driver.Consumer):
         self.owner.assign(tp.partition for tp in assigned if tp.topic == self.usage_topic)
 
     async def _getmany(self, *_: Any, **__: Any) -> dict[TP, list[Batch]]:
-        await self._stay_in_group()
         batches = await self.owner.poll()
         return {TP(self.usage_topic, batch.partition): [batch] for batch in batches}
 
@@ -95,15 +97,19 @@ class GroupConsumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
+    @Service.task
     async def _stay_in_group(self) -> None:
-        now = time.monotonic()
-        if now - self._polled_at >= MEMBERSHIP_POLL_SECONDS:
-            self._polled_at = now
-            await self._member.getmany(set(), 0.0)
-            if self._member.generation >= 0 or not self._in_group_at:
-                self._in_group_at = now
-            elif now - self._in_group_at > OUT_OF_GROUP_SECONDS:
-                raise RuntimeError(f"out of the consumer group for {OUT_OF_GROUP_SECONDS:.0f} s")
+        """Poll the member, which would leave the group otherwise; also while no partition is ours."""
+        in_group_at = time.monotonic()
+        while not self.should_stop:
+            await self.sleep(MEMBERSHIP_POLL_SECONDS)
+            if self.flow_active:
+                await self._member.getmany(set(), 0.0)
+            now = time.monotonic()
+            if self._member.generation >= 0:
+                in_group_at = now
+            elif now - in_group_at > OUT_OF_GROUP_SECONDS:
+                raise OutOfGroupError(f"out of the consumer group for {OUT_OF_GROUP_SECONDS:.0f} s")
 
     @property
     def _member(self) -> GroupMember:

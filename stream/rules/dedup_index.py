@@ -62,8 +62,9 @@ class Index:
         first.finish(oldest, leaf_rows)
         for tier in others:
             tier.work(columns.shape[1], oldest, leaf_rows)
-        for tier, limit, following in zip(self.tiers, self._limits(rows), others, strict=False):
-            if tier.rows > limit and not tier.waiting:
+        for tier, following, limit in zip(self.tiers[-2::-1], self.tiers[:0:-1], self._limits(rows), strict=True):
+            if tier.held_rows > limit:
+                tier.finish(oldest, leaf_rows)
                 following.finish(oldest, leaf_rows)
                 following.add(tier.release())
 
@@ -78,10 +79,11 @@ class Index:
             tier.rebase(by_ms)
 
     def _limits(self, rows: int) -> Iterator[int]:
+        """How many ids each tier but the last may hold, from the oldest of them on."""
         sizes = self._sizes
-        yield min(max(rows // 1000, sizes.least), sizes.first_most)
-        yield max(rows // 100, sizes.least * sizes.least_growth)
         yield max(rows // 10, sizes.least * sizes.least_growth**2)
+        yield max(rows // 100, sizes.least * sizes.least_growth)
+        yield min(max(rows // 1000, sizes.least), sizes.first_most)
 
     def _leaf_rows(self, rows: int) -> int:
         return min(max(rows // 16, self._sizes.leaf_least), self._sizes.leaf_most)

@@ -6,6 +6,7 @@ content above the 32-bit time at which it was admitted, in milliseconds from the
 
 from bisect import bisect_left
 from itertools import pairwise
+from mmap import mmap
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ BYTES_PER_ID = 24
 BLOCK_ROWS = 32
 """Of 16, 32 and 64 the one with which 10 million ids were searched fastest."""
 _CACHED_ROWS = 1 << 16
+_MAPPED_BYTES = 1 << 18
 CONTENT_SHIFT = np.uint64(32)
 ADMITTED_AT = np.uint64(2**32 - 1)
 
@@ -116,9 +118,19 @@ def match_at(run: Run, lookup: Lookup, rows: NDArray[np.intp], places: NDArray[n
         rows, places = rows[~hits], places[~hits] + 1
 
 
+def allocate(rows: int) -> Columns:
+    """Columns to be filled, in memory that goes back to the system when they are done with."""
+    size = rows * BYTES_PER_ID
+    if size < _MAPPED_BYTES:
+        return np.empty((3, rows), np.uint64)
+    # Leaves differ a little in size at every merge: on the heap, what they left behind was half as much again.
+    return np.frombuffer(mmap(-1, size), np.uint64).reshape(3, rows)
+
+
 def sort_columns(columns: Columns) -> Columns:
     """The same ids, ascending by the high half."""
-    ascending: Columns = columns.take(columns[0].argsort(), axis=1)
+    ascending = allocate(columns.shape[1])
+    columns.take(columns[0].argsort(), axis=1, out=ascending, mode="clip")
     return ascending
 
 
@@ -126,7 +138,7 @@ def merge(one: Columns, other: Columns, oldest: int) -> Columns:
     """The ids of both that were admitted at `oldest` or later."""
     one, other = _unexpired(one, oldest), _unexpired(other, oldest)
     places = one[0].searchsorted(other[0], side="right") + np.arange(other.shape[1])
-    merged = np.empty((3, one.shape[1] + other.shape[1]), np.uint64)
+    merged = allocate(one.shape[1] + other.shape[1])
     is_from_one = np.ones(merged.shape[1], np.bool_)
     is_from_one[places] = False
     # Places, not the mask itself: 6 ns an id against 14.
@@ -145,12 +157,19 @@ def split(columns: Columns, rows_most: int) -> list[Run]:
     middles = np.linspace(0, rows, num=-(-rows // rows_most) + 1, dtype=np.int64)[1:-1]
     cuts = np.unique(columns[0].searchsorted(columns[0][middles]))
     edges = [0, *(cut for cut in cuts.tolist() if cut), rows]
-    return [Run(columns[:, first:last].copy()) for first, last in pairwise(edges)]
+    return [Run(copy(columns[:, first:last])) for first, last in pairwise(edges)]
+
+
+def copy(columns: Columns) -> Columns:
+    """The same ids in memory of their own."""
+    copied = allocate(columns.shape[1])
+    copied[:] = columns
+    return copied
 
 
 def rebase(columns: Columns, by_ms: int) -> Columns:
     """The same ids with times counted from a base that much later; what was before it becomes 0, never recognised."""
-    moved = columns.copy()
+    moved = copy(columns)
     moved[2] -= np.minimum(columns[2] & ADMITTED_AT, np.uint64(by_ms))
     return moved
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from stream.rules.dedup_index import TIERS, Index, Sizes
-from stream.rules.dedup_runs import Columns, Run
+from stream.rules.dedup_runs import Run, copy
 
 _FORMAT = 1
 _HEADER_FIELDS = 4 + TIERS + 1
@@ -71,7 +71,7 @@ def _read_run(remaining: Iterator[NDArray[np.uint64]]) -> Run:
         raise BadSnapshotError("a snapshot of the dedup window ends early; read the log instead")
     if array.dtype != np.uint64 or array.ndim != 2 or len(array) != 3:
         raise BadSnapshotError(f"a snapshot of the dedup window has a block of shape {array.shape}; read the log")
-    columns: Columns = np.array(array, np.uint64, order="C")
+    columns = copy(array)
     if (columns[0, 1:] < columns[0, :-1]).any():
         raise BadSnapshotError("a snapshot of the dedup window has a block out of order; read the log instead")
     return Run(columns)

@@ -89,6 +89,6 @@ def _remember(
 
 _DETAILS = {
     Reason.COMMAND_ID_REUSED: "its source and id were used by a command of other content",
-    Reason.GRANT_ID_REUSED: "the account has a grant of this name",
+    Reason.GRANT_ID_REUSED: "the account has a grant of this name; free:ACCOUNT is the name of its free one",
     Reason.PAYMENT_REUSED: "the payment bought credits before",
 }

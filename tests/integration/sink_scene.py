@@ -9,7 +9,7 @@ from typing import Any
 
 import clickhouse_connect
 from clickhouse_connect.driver import Client
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, Message, Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.balance import Balance
@@ -126,6 +126,7 @@ class Scene:
         )
         self._produced: dict[tuple[str, int], int] = {}
         self._ends: dict[tuple[str, int], int] = {}
+        self._observer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": self.settings.group})
         self._admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
         self._producer = Producer(
             {"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": f"{topics.prefix}test"}
@@ -177,9 +178,22 @@ class Scene:
 
     def committed(self) -> dict[tuple[str, int], int]:
         """The offsets that the group has committed."""
-        asked = [ConsumerGroupTopicPartitions(self.settings.group)]
-        answer = self._admin.list_consumer_group_offsets(asked)[self.settings.group].result(30)
-        return {(place.topic, place.partition): place.offset for place in answer.topic_partitions if place.offset >= 0}
+        # Not the admin client: librdkafka 2.16 crashes when the coordinator answers its list_consumer_group_offsets
+        # with an error (rd_kafka_handle_OffsetFetch has no group to tell).
+        topics = self.topics
+        names = (
+            topics.charges,
+            topics.rollups,
+            topics.dead_letters,
+            topics.sink_dead_letters,
+            topics.balances_changelog,
+        )
+        places = [TopicPartition(name, number) for name in names for number in range(PARTITIONS)]
+        return {
+            (place.topic, place.partition): place.offset
+            for place in self._observer.committed(places, 30)
+            if place.offset >= 0
+        }
 
     def forget_offsets(self) -> None:
         """As if the group had never been."""

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="the shipped trace through Kafka, worker and sink into ClickHouse")
     demo.add_argument("--data", type=Path, default=_DEMO_DATA, help=f"emptied first; default: {_DEMO_DATA}")
     demo.add_argument("--once", action="store_true", help="compare every figure with the oracle, then end")
+    demo.add_argument("--limit", type=int, metavar="N", help="only the first N requests of the trace")
     demo.set_defaults(run=_demo)
     return parser
 
@@ -82,7 +83,7 @@ def _describe(service: LocalService) -> str:
 def _demo(options: argparse.Namespace) -> int:
     from deploy.local.demo import run_demo  # the stack must start and stop where the demo's parts are missing
 
-    return run_demo(options.data, once=options.once)
+    return run_demo(options.data, once=options.once, limit=options.limit)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

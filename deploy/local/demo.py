@@ -29,17 +29,17 @@ _STALL_SECONDS = 90
 _OURS = ("kafka", "clickhouse", "processes", "worker")
 
 
-def run_demo(data: Path, *, once: bool) -> int:
-    """0 when all went well; with `once` 1 if any figure differs from the oracle's."""
+def run_demo(data: Path, *, once: bool, limit: int | None = None) -> int:
+    """0 when all went well; with `once` 1 if any figure differs from the oracle's. `limit` shortens the trace."""
     data = data.resolve()
     try:
         with exclusive(data / ".demo.lock", wait=False):
-            return _run_alone(data, once=once)
+            return _run_alone(data, once=once, limit=limit)
     except AlreadyHeldError:
         raise LocalStackError(f"another demo runs in {data}: end it, or choose another folder with --data.") from None
 
 
-def _run_alone(data: Path, *, once: bool) -> int:
+def _run_alone(data: Path, *, once: bool, limit: int | None) -> int:
     stack = LocalStack(data, owner_pid=os.getpid())
     stack.stop()
     for name in _OURS:
@@ -51,7 +51,7 @@ def _run_alone(data: Path, *, once: bool) -> int:
         _say("Starting Kafka and ClickHouse (the first time, 45 MB of jars are downloaded)")
         endpoints = stack.start()
         processes = DemoProcesses(folder, _settings(endpoints, data))
-        return _run_on(endpoints, processes, once=once)
+        return _run_on(endpoints, processes, once=once, limit=limit)
     finally:
         # A second Ctrl-C must not leave something behind: what is left ends with this process.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -61,7 +61,7 @@ def _run_alone(data: Path, *, once: bool) -> int:
         _say("Everything that was started has ended")
 
 
-def _run_on(endpoints: Endpoints, processes: DemoProcesses, *, once: bool) -> int:
+def _run_on(endpoints: Endpoints, processes: DemoProcesses, *, once: bool, limit: int | None) -> int:
     _say("Creating topics, publishing the rate card, making ClickHouse's tables")
     processes.run("stream", "create-topics", "--partitions", str(_PARTITIONS), "--replication", "1")
     processes.run("producers", "rate-card", "publish", *_rate_cards())
@@ -72,7 +72,8 @@ def _run_on(endpoints: Endpoints, processes: DemoProcesses, *, once: bool) -> in
     counter = Counter(endpoints, _PARTITIONS, worker_url, _TOP_UPS)
     try:
         _say(f"Replaying the trace, spread over the last {_SPREAD}")
-        processes.start("trace", "producers", "trace", "--spread", _SPREAD, "--quiet")
+        shortened = [] if limit is None else ["--limit", str(limit)]
+        processes.start("trace", "producers", "trace", "--spread", _SPREAD, "--quiet", *shortened)
         _send_top_ups(processes)
         _wait(counter, processes)
         print_report(processes, counter.clickhouse)

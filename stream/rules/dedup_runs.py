@@ -6,7 +6,7 @@ content above the 32-bit time at which it was admitted, in milliseconds from the
 
 from bisect import bisect_left
 from itertools import pairwise
-from mmap import mmap
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ class Run:
     of the column itself would wait for memory ten times.
     """
 
-    __slots__ = ("_fence_keys", "blocks", "columns", "fences", "hi", "keys", "lo", "mark")
+    __slots__ = ("_blocks", "_fence_keys", "blocks", "columns", "fences", "hi", "keys", "lo", "mark")
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
@@ -42,6 +42,7 @@ class Run:
         self.blocks = self.hi[: whole * BLOCK_ROWS].reshape(whole, BLOCK_ROWS)
         self.fences = self.hi[::BLOCK_ROWS].copy()
         self._fence_keys: memoryview[int] = memoryview(self.fences)
+        self._blocks = len(self.fences)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -49,9 +50,15 @@ class Run:
     def place_of(self, key: int) -> int | None:
         """The first place of a key, if it is there."""
         block = bisect_left(self._fence_keys, key)
-        end = min(block * BLOCK_ROWS, len(self))
-        place = bisect_left(self.keys, key, max(0, end - BLOCK_ROWS), end)
-        return place if place < len(self) and self.keys[place] == key else None
+        if not block:
+            place = 0
+        elif block < self._blocks:
+            place = bisect_left(self.keys, key, (block - 1) * BLOCK_ROWS, block * BLOCK_ROWS)
+        else:
+            place = bisect_left(self.keys, key, (block - 1) * BLOCK_ROWS)
+            if place == len(self.keys):
+                return None
+        return place if self._blocks and self.keys[place] == key else None
 
 
 class Lookup(NamedTuple):
@@ -124,7 +131,7 @@ def allocate(rows: int) -> Columns:
     if size < _MAPPED_BYTES:
         return np.empty((3, rows), np.uint64)
     # Leaves differ a little in size at every merge: on the heap, what they left behind was half as much again.
-    return np.frombuffer(mmap(-1, size), np.uint64).reshape(3, rows)
+    return np.frombuffer(mmap(-1, size, MAP_PRIVATE | MAP_ANONYMOUS), np.uint64).reshape(3, rows)
 
 
 def sort_columns(columns: Columns) -> Columns:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import clickhouse_connect
+import msgspec
 from clickhouse_connect.driver import Client
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -132,6 +133,11 @@ class Scene:
             {"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": f"{topics.prefix}test"}
         )
         self._producer.init_transactions(30)
+
+    def environment(self) -> dict[str, str]:
+        """The settings of a sink as a process takes them."""
+        fields = msgspec.structs.asdict(self.settings) | msgspec.structs.asdict(self.clickhouse_settings)
+        return {f"CREDITSTREAM_{name.upper()}": str(value) for name, value in fields.items()}
 
     def write(self, topic: str, *values: bytes, key: bytes | None = None, partition: int = 0) -> None:
         """One committed transaction."""

@@ -1,9 +1,15 @@
 """The sink between a real Kafka and a real ClickHouse."""
 
+import http.client
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
@@ -11,6 +17,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from deploy.local.clickhouse import LocalClickHouse
+from deploy.local.ports import free_port
 from schemas.topics import TopicNames
 from sinks.intake import CommitFailedError, KafkaIntake
 from sinks.migrate import migrate
@@ -224,6 +231,8 @@ def test_a_restarted_clickhouse_gets_what_was_written_lately_again(
             with scene.client() as client:
                 client.command("TRUNCATE TABLE charges")
                 client.command("TRUNCATE TABLE rollups")
+            # Starts are told apart by whole seconds.
+            await_true(lambda: scene.rows("SELECT uptime() > 4") == [(1,)], lambda: "no uptime")
             server.kill()
             server.start()
             await_true(lambda: sink.value("rewinds_total") > rewinds, lambda: "no rewind")
@@ -260,6 +269,41 @@ def test_two_sinks_share_the_partitions_and_lose_nothing(scene: Scene) -> None:
         assert first.error is None
         assert second.error is None
     assert scene.rows("SELECT count(), uniqExact(id) FROM priced_events") == [(80, 80)]
+
+
+def test_the_process_tells_its_health_and_ends_cleanly_when_told(scene: Scene) -> None:
+    """`python -m sinks worker` becomes ready, and SIGTERM makes it write, commit and exit with 0."""
+    port = free_port()
+    with subprocess.Popen(
+        [sys.executable, "-m", "sinks", "worker"],
+        env=os.environ | scene.environment() | {"CREDITSTREAM_HTTP_PORT": str(port)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            await_true(lambda: status(port, "/readyz") == HTTPStatus.OK, lambda: "never ready")
+            assert status(port, "/healthz") == HTTPStatus.OK
+            assert status(port, "/metrics") == HTTPStatus.OK
+            fill(scene)
+            await_true(lambda: bool(scene.rows("SELECT 1 FROM rejected_input")), lambda: "no rows")
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0, log
+    assert scene.behind() == {}
+
+
+def status(port: int, path: str) -> int | None:
+    """The HTTP status of a path, None while nobody listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
 
 
 def test_lag_is_zero_once_everything_is_written(scene: Scene) -> None:

@@ -145,9 +145,7 @@ def test_a_book_depends_on_the_latest_rows_alone(
 
 def modelled_version(cards: list[RateCard], hour: int) -> str | None:
     """The version in use by the definition: the latest effective one, of equal ones the first published."""
-    known = [
-        card for card in cards if not card.withdrawn and card.effective_at <= EPOCH + timedelta(hours=hour)
-    ]
+    known = [card for card in cards if not card.withdrawn and card.effective_at <= EPOCH + timedelta(hours=hour)]
     if not known:
         return None
     latest = max(card.effective_at for card in known)

@@ -22,17 +22,13 @@ def price(*tiers: tuple[str, str | None] | str, minimum: str = "0", message: boo
     pairs = [(tier, None) if isinstance(tier, str) else tier for tier in tiers]
     return NodePrice(
         unit="token",
-        tiers=tuple(
-            Tier(Decimal(per_unit), None if end is None else Decimal(end)) for per_unit, end in pairs
-        ),
+        tiers=tuple(Tier(Decimal(per_unit), None if end is None else Decimal(end)) for per_unit, end in pairs),
         minimum_credits=Decimal(minimum),
         counts_as_message=message,
     )
 
 
-def card(
-    version: str, *, day: int = 0, published: int = 0, line: str = "default", **prices: NodePrice
-) -> RateCard:
+def card(version: str, *, day: int = 0, published: int = 0, line: str = "default", **prices: NodePrice) -> RateCard:
     """A card effective some days after 1 January 2026, published some seconds after it."""
     return RateCard(
         version=RateCardVersion(version),
@@ -84,9 +80,7 @@ COSTS = [
 
 
 @pytest.mark.parametrize(("node_price", "quantity_micros", "expected"), COSTS)
-def test_an_event_costs_its_tiers_or_the_minimum(
-    node_price: NodePrice, quantity_micros: int, expected: int
-) -> None:
+def test_an_event_costs_its_tiers_or_the_minimum(node_price: NodePrice, quantity_micros: int, expected: int) -> None:
     """A cost is the greater of the minimum and the tiers' sum, rounded half-even once."""
     assert compiled(node_price).cost_microcredits(quantity_micros) == expected
 
@@ -101,9 +95,7 @@ def test_an_event_costs_its_tiers_or_the_minimum(
         (price(("1", "5"), "1"), None),
     ],
 )
-def test_a_price_is_flat_when_a_unit_costs_whole_microcredits(
-    node_price: NodePrice, flat: int | None
-) -> None:
+def test_a_price_is_flat_when_a_unit_costs_whole_microcredits(node_price: NodePrice, flat: int | None) -> None:
     """One tier of whole microcredits and no minimum: anything else has no flat price."""
     assert compiled(node_price).flat_microcredits == flat
 
@@ -204,9 +196,7 @@ def test_a_line_has_its_own_cards() -> None:
 def test_a_withdrawn_card_gives_its_time_back_to_the_one_before() -> None:
     """After a withdrawal the book is as if the card had never been there."""
     book = RateCards().with_card(card("v1")).with_card(card("v2", day=1))
-    withdrawn = RateCard(
-        RateCardVersion("v2"), JANUARY + timedelta(days=1), {NODE: price("1")}, withdrawn=True
-    )
+    withdrawn = RateCard(RateCardVersion("v2"), JANUARY + timedelta(days=1), {NODE: price("1")}, withdrawn=True)
     at_us = JANUARY_US + 2 * DAY_US
     assert book.with_card(withdrawn).card_at("default", at_us) == compile_card(card("v1"))
     assert book.card_at("default", at_us) == compile_card(card("v2", day=1))

@@ -1,0 +1,147 @@
+"""What a partition emits is bounded, carries its checkpoint, and decodes with the published schemas."""
+
+import hashlib
+import os
+
+from confluent_kafka import Message
+
+from schemas.charge import Charge
+from schemas.codec import decode_charges, decode_dead_letter, decode_rollups
+from schemas.dead_letter import LARGEST_DEAD_LETTER_BYTES, DeadLetter, Reason
+from schemas.identifiers import Account, Agent, Conversation, EventId, Node, RateCardVersion
+from schemas.rollup import Rollup
+from schemas.topics import LARGEST_OUTPUT_BYTES, LARGEST_RECORD_BYTES, PACKED_BYTES
+from stream.outputs import Outputs
+from stream.rules.outcome import FIXES, Reject
+from tests.unit.booked_figures import charges_in, dead_letters_in, rollups_in
+from tests.unit.booking_scene import NOON_MS, TOPICS, Scene, usage_record
+
+VERSION = 7 << 32 | 3
+BOOKED_AT_MS = NOON_MS + 250
+
+
+def charge(number: int, name: str = "n") -> Charge:
+    """A charge whose names are as long as wanted."""
+    return Charge(
+        Account(name),
+        name,
+        EventId(f"{number}"),
+        Agent(name),
+        Conversation(name),
+        "api",
+        Node(name),
+        1_000_000,
+        2_000_000,
+        1,
+        RateCardVersion("v1"),
+        NOON_MS * 1_000,
+        NOON_MS,
+        number,
+    )
+
+
+def test_charges_are_packed_in_order_with_the_place_of_the_first() -> None:
+    """However many records they take, `sequence` is where each begins among the checkpoint's bookings."""
+    outputs = Outputs(TOPICS, 5)
+    outputs.charges += [charge(number) for number in range(5_003)]
+    records = outputs.drain([], VERSION, BOOKED_AT_MS)
+    batches = [decode_charges(value) for _, _, value in records]
+    assert [(topic, key) for topic, key, _ in records] == [(TOPICS.charges, None)] * len(batches)
+    assert {(each.partition, each.version, each.booked_at_ms) for each in batches} == {(5, VERSION, BOOKED_AT_MS)}
+    place = 0
+    for batch in batches:
+        assert batch.sequence == place
+        assert [each.offset for each in batch.charges] == list(range(place, place + len(batch.charges)))
+        place += len(batch.charges)
+    assert place == 5_003
+
+
+def test_packed_outputs_are_at_most_512_kib() -> None:
+    """With names as long as names may be, in the characters that take the most bytes."""
+    longest = "\U0001f600" * 256
+    outputs = Outputs(TOPICS, 0)
+    outputs.charges += [charge(number, longest) for number in range(300)]
+    rows = [Rollup(Account(longest), hour, "api", Agent(longest), Node(longest), 1) for hour in range(400)]
+    records = outputs.drain(rows, VERSION, BOOKED_AT_MS)
+    assert max(len(value) for _, _, value in records) <= PACKED_BYTES
+    assert [each.offset for each in charges_in(records)] == list(range(300))
+    assert [each.hour for each in rollups_in(records)] == list(range(400))
+    # Not one record a row either: packing is what makes them cheap.
+    assert len(records) < 20
+
+
+def test_rollup_rows_carry_partition_and_checkpoint() -> None:
+    """Of the batch; each row has its own segment and version."""
+    row = Rollup(Account("acme"), 1, "api", Agent("ada"), Node("answer"), 3, 1, 1, 5, 7, VERSION)
+    ((topic, key, value),) = Outputs(TOPICS, 5).drain([row], VERSION, BOOKED_AT_MS)
+    batch = decode_rollups(value)
+    assert (topic, key, batch.partition, batch.version, batch.rows) == (TOPICS.rollups, None, 5, VERSION, [row])
+
+
+def test_a_dead_letter_is_the_record_with_its_place_the_reason_and_the_fix() -> None:
+    """Every field of it."""
+    outputs = Outputs(TOPICS, 5)
+    value = b'{"half": '
+    record = Message(topic="usage.events", partition=5, offset=18, key=b"acme", value=value, timestamp=(2, NOON_MS))
+    outputs.reject(Reject(Reason.NOT_JSON, "it ends early", "acme"), record, NOON_MS + 1)
+    ((topic, key, letter),) = outputs.drain([], VERSION, BOOKED_AT_MS)
+    assert (topic, key) == (TOPICS.dead_letters, None)
+    assert decode_dead_letter(letter) == DeadLetter(
+        reason=Reason.NOT_JSON,
+        detail="it ends early",
+        fix=FIXES[Reason.NOT_JSON],
+        topic="usage.events",
+        partition=5,
+        offset=18,
+        ingested_at_ms=NOON_MS + 1,
+        booked_at_ms=BOOKED_AT_MS,
+        account="acme",
+        key=b"acme",
+        value=value,
+        value_bytes=len(value),
+        value_sha256=hashlib.sha256(value).hexdigest(),
+        version=VERSION,
+    )
+
+
+def test_a_dead_letter_carries_at_most_512_kib_with_length_and_hash_of_all() -> None:
+    """A 2 MB event is told by its beginning."""
+    value = os.urandom(2_000_000)
+    scene = Scene()
+    scene.book(usage_record(value))
+    (letter,) = dead_letters_in(scene.checkpoint())
+    assert (letter.reason, letter.value_bytes) == (Reason.TOO_LARGE, 2_000_000)
+    assert letter.value == value[:LARGEST_DEAD_LETTER_BYTES]
+    assert letter.value_sha256 == hashlib.sha256(value).hexdigest()
+
+
+def test_no_record_that_the_inputs_accept_makes_a_dead_letter_too_large_to_write() -> None:
+    """Or it would fail every checkpoint of its partition for ever: the worst in value, key and subject at once."""
+    subject = b'{"specversion":"1.0","type":"creditstream.usage","subject":"%s"}'
+    worst = [
+        (subject % (b"a" * 1_000_000), os.urandom(LARGEST_RECORD_BYTES - 1_000_100)),
+        (subject % (b"\\u0001" * 170_000), os.urandom(LARGEST_RECORD_BYTES - 1_020_100)),
+        (os.urandom(LARGEST_RECORD_BYTES // 2), os.urandom(LARGEST_RECORD_BYTES // 2)),
+    ]
+    scene = Scene()
+    scene.book(*(usage_record(value, offset=offset, key=key) for offset, (value, key) in enumerate(worst)))
+    letters = [value for topic, _, value in scene.checkpoint() if topic == TOPICS.dead_letters]
+    assert len(letters) == len(worst)
+    assert max(map(len, letters)) < LARGEST_OUTPUT_BYTES
+
+
+def test_a_record_without_key_or_value_is_told_as_such() -> None:
+    """No key is null, no value is no bytes."""
+    scene = Scene()
+    scene.book(usage_record(None, key=None))
+    (letter,) = dead_letters_in(scene.checkpoint())
+    assert (letter.key, letter.value, letter.value_bytes, letter.account) == (None, b"", 0, "")
+
+
+def test_outputs_are_handed_out_once() -> None:
+    """The next checkpoint carries only what came since."""
+    outputs = Outputs(TOPICS, 0)
+    outputs.charges.append(charge(1))
+    outputs.reject(Reject(Reason.NOT_JSON, "x"), usage_record(b""), NOON_MS)
+    assert len(outputs.drain([], VERSION, BOOKED_AT_MS)) == 2
+    assert outputs.drain([], VERSION + 1, BOOKED_AT_MS) == []

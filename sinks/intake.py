@@ -48,6 +48,10 @@ class CommitFailedError(Exception):
     """Offsets were not committed; what they stand for is in ClickHouse all the same."""
 
 
+class SeekFailedError(Exception):
+    """A partition cannot be sought yet, as one that was assigned a moment ago: try again after the next poll."""
+
+
 class Intake(Protocol):
     """A source of records, as the worker uses it."""
 
@@ -64,7 +68,7 @@ class Intake(Protocol):
         """Offsets with their metadata; CommitFailedError if any is not committed."""
 
     def seek(self, offsets: Mapping[Place, int]) -> None:
-        """Goes on from these offsets."""
+        """Goes on from these offsets; SeekFailedError if any partition is not ready for that."""
 
     def close(self) -> None:
         """Leaves the group."""
@@ -102,7 +106,10 @@ class KafkaIntake:
 
     def seek(self, offsets: Mapping[Place, int]) -> None:
         for place, offset in offsets.items():
-            self._consumer.seek(TopicPartition(*place, offset))
+            try:
+                self._consumer.seek(TopicPartition(*place, offset))
+            except KafkaException as error:
+                raise SeekFailedError(f"{place.topic}/{place.partition} to {offset}: {error}") from error
 
     def close(self) -> None:
         self._consumer.close()

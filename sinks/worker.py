@@ -25,7 +25,7 @@ from sinks.clickhouse import Writer
 from sinks.dead_letters import Publisher
 from sinks.feeds import UndecodableError, feeds
 from sinks.flush import Flush, Outcome
-from sinks.intake import CommitFailedError, Committed, End, Intake, Listener
+from sinks.intake import CommitFailedError, Committed, End, Intake, Listener, SeekFailedError
 from sinks.metrics import SinkMetrics
 from sinks.progress import Progress
 from sinks.records import Place, Record
@@ -239,13 +239,17 @@ class SinkWorker:
         # Never within a poll: records that it has in hand would come after those that are read again.
         if not self._rewind_is_due:
             return
-        self._rewind_is_due = False
         targets = self._progress.rewind()
+        try:
+            self._intake.seek(targets)
+        except SeekFailedError as error:
+            logger.info("going back waits for the next turn: %s", error)
+            return
         logger.warning("ClickHouse started anew: what was written lately is written again, from %s", targets)
+        self._rewind_is_due = False
         self._metrics.rewound()
         self._pending.clear()
         self._buffer = Batch()
-        self._intake.seek(targets)
         self._commit(targets)
 
     # Partitions come and go

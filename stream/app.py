@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import faust
+import msgspec
 from confluent_kafka.admin import AdminClient
 from faust.serializers.schemas import Schema
 from mode import Service
@@ -212,10 +213,13 @@ def make_app(settings: WorkerSettings) -> tuple[faust.App, Worker]:
 def _fold_rate_card(cards: object, value: bytes) -> RateCards:
     assert isinstance(cards, RateCards)  # noqa: S101  begun with one, folded by this alone
     try:
-        return cards.with_card(decode_rate_card(value))
-    except Exception:
-        logger.exception("a record of the rate cards' topic is not used: %r", value[:200])
+        folded = cards.with_card(decode_rate_card(value))
+    except msgspec.MsgspecError as error:
+        logger.error("a record of the rate cards' topic is not used: %s: %r", error, value[:200])  # noqa: TRY400  told
         return cards
+    for key in folded.unused.keys() - cards.unused.keys():
+        logger.warning("%s", folded.unused[key])
+    return folded
 
 
 def _has_rate_cards(cards: object) -> bool:

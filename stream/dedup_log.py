@@ -66,6 +66,6 @@ class DedupLog:
         shaped = (array if place == 0 else array.reshape(3, -1) for place, array in enumerate(arrays))
         try:
             self._window = DedupWindow.from_snapshot(shaped, self._window_ms, self._budget_bytes)
-        except BadSnapshotError:
+        except (BadSnapshotError, ValueError):
             return False
         return True

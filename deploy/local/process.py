@@ -14,6 +14,7 @@ from msgspec import Struct
 from deploy.local.errors import LocalStackError
 
 _POLL_SECONDS = 0.05
+_KILL_SECONDS = 10
 _LOG_TAIL_BYTES = 64 << 10
 
 
@@ -89,7 +90,9 @@ class BackgroundProcess:
     def kill(self) -> None:
         """End the process at once, as a crash would."""
         if self.running() is not None and self._signal(signal.SIGKILL):
-            while self.running() is not None:
+            # All of the group: a leashed command may hold its port a moment longer than the leash lives.
+            deadline = time.monotonic() + _KILL_SECONDS
+            while (self.running() is not None or self._signal(0)) and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
         self._record_file.unlink(missing_ok=True)
 
@@ -111,8 +114,8 @@ class BackgroundProcess:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def _signal(self, number: signal.Signals) -> bool:
-        """Whether the process group was there to be signalled."""
+    def _signal(self, number: int) -> bool:
+        """Whether the process group was there to be signalled; 0 only asks."""
         record = self._read()
         if record is None:
             return False

@@ -63,16 +63,11 @@ class LocalService(ABC):
                 self._require_wanted_port()
                 self.wait_ready()
                 return
-            for attempt in range(1, _STARTS + 1):
-                try:
-                    self._start_once()
-                except PortTakenError:
-                    # Somebody took the free port between choosing and binding it.
-                    if self._wanted_port is not None or attempt == _STARTS:
-                        raise
-                    self._port_file.unlink(missing_ok=True)
-                else:
-                    return
+            if self._wanted_port is not None or self._port_file.exists():
+                # Clients know this port: another would be of no use.
+                self._start_once()
+            else:
+                self._start_on_a_free_port()
 
     def stop(self) -> None:
         """End it cleanly; nothing happens when it is not running."""
@@ -99,6 +94,18 @@ class LocalService(ABC):
             if time.monotonic() > deadline:
                 raise self._failure(f"{self.title} did not answer within {timeout_seconds:.0f} s")
             time.sleep(_POLL_SECONDS)
+
+    def _start_on_a_free_port(self) -> None:
+        for attempt in range(1, _STARTS + 1):
+            try:
+                self._start_once()
+            except PortTakenError:
+                # Somebody took the free port between choosing and binding it.
+                self._port_file.unlink(missing_ok=True)
+                if attempt == _STARTS:
+                    raise
+            else:
+                return
 
     def _start_once(self) -> None:
         port = self._kept_port()

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sinks.settings import ClickHouseSettings, SinkSettings
+from stream.settings import WorkerSettings
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
@@ -60,13 +63,9 @@ def test_mounted_files_exist(mounted: str) -> None:
 
 def test_settings_in_compose_are_settings_of_the_processes() -> None:
     """A misspelt CREDITSTREAM_ name would be ignored in silence."""
-    from schemas.settings import KafkaSettings
-    from sinks.settings import SinkSettings
-    from stream.settings import WorkerSettings
-
     known = {
         f"CREDITSTREAM_{field.upper()}"
-        for settings in (KafkaSettings, SinkSettings, WorkerSettings)
+        for settings in (ClickHouseSettings, SinkSettings, WorkerSettings)
         for field in settings.__struct_fields__
     }
     named = set(re.findall(r"\bCREDITSTREAM_[A-Z_]+\b", COMPOSE + DOCKERFILE))

@@ -14,7 +14,7 @@ from schemas.identifiers import Account
 from sinks.backoff import Backoff
 from sinks.clickhouse import ServerStart
 from sinks.dead_letters import DeadLettersAwayError
-from sinks.intake import CommitFailedError, Committed, End, Listener
+from sinks.intake import CommitFailedError, Committed, End, Listener, SeekFailedError
 from sinks.metrics import SinkMetrics
 from sinks.records import Place, Record
 from sinks.refusals import ClickHouseAwayError, RowsRefusedError, UnclearError
@@ -86,6 +86,7 @@ class FakeIntake:
         self.paused = False
         self.closed = False
         self.commit_fails = False
+        self.seeks_to_fail = 0
         self._actions: queue.Queue[Callable[[], list[Record | End]]] = queue.Queue()
 
     def give(self, *records: Record | End) -> None:
@@ -135,6 +136,9 @@ class FakeIntake:
         return offsets[-1] if offsets else None
 
     def seek(self, offsets: Mapping[Place, int]) -> None:
+        if self.seeks_to_fail:
+            self.seeks_to_fail -= 1
+            raise SeekFailedError("erroneous state")
         self.seeks.append(dict(offsets))
 
     def close(self) -> None:

@@ -210,6 +210,21 @@ def test_after_a_restart_of_clickhouse_what_was_written_lately_is_written_again(
     assert rig.value("rewinds_total") == 1
 
 
+def test_going_back_waits_for_partitions_that_cannot_be_sought_yet() -> None:
+    """Nothing is written or committed meanwhile, so that nothing is skipped."""
+    rig = Rig()
+    rig.intake.seeks_to_fail = 2
+    with rig.running():
+        rig.intake.assign({BALANCES: begin(10)})
+        rig.intake.give(balance_record("a", 10))
+        eventually(lambda: rig.intake.committed(BALANCES) == 11, "the first commit")
+        rig.writer.server = ServerStart("server", 5_000, 3)
+        rig.intake.give(balance_record("b", 11))
+        eventually(lambda: rig.intake.seeks, "the rewind")
+        assert rig.intake.committed(BALANCES) == 10
+    assert rig.writer.accounts() == ["a"]
+
+
 def test_a_sink_that_finds_clickhouse_restarted_since_the_last_commit_goes_back() -> None:
     """The note of the last commit tells which start of ClickHouse its writer saw."""
     rig = Rig()

@@ -103,7 +103,8 @@ _ROLLUPS = RollupBatch(
             segment=42,
             events=1,
             messages=1,
-            quantity_micros=1_500_000,
+            quantity_units=1,
+            quantity_millionths=500_000,
             cost_microcredits=3_000_000,
             version=_VERSION,
         )

@@ -91,24 +91,24 @@ def topic_specs(
     # The oldest input decides how far back an id may be asked for: the window plus that input's retention.
     dedup_ms = dedup_window_hours * _HOUR_MS + retention_ms
 
-    def spec(name: str, count: int = partitions, **config: str) -> TopicSpec:
+    def spec(name: str, config: dict[str, str], count: int = partitions) -> TopicSpec:
         return TopicSpec(name, count, replication, {**durable, **config})
 
     def log(name: str, kept_ms: int, largest: int = LARGEST_OUTPUT_BYTES, **config: str) -> TopicSpec:
         settings = {"cleanup.policy": "delete", "retention.ms": str(kept_ms), "max.message.bytes": str(largest)}
-        return spec(name, **{**settings, **config})
+        return spec(name, {**settings, **config})
 
     appended = {"message.timestamp.type": "LogAppendTime"}
     return [
         log(names.usage_events, retention_ms, LARGEST_RECORD_BYTES, **appended),
         log(names.commands, 90 * _DAY_MS, LARGEST_RECORD_BYTES, **appended),
-        spec(names.rate_cards, 1, **compacted),
+        spec(names.rate_cards, compacted, 1),
         log(names.charges, retention_ms),
         log(names.rollups, retention_ms),
         log(names.dead_letters, 30 * _DAY_MS),
         log(names.sink_dead_letters, 30 * _DAY_MS),
-        spec(names.progress, **compacted),
-        spec(names.balances_changelog, **compacted),
-        spec(names.commands_changelog, **compacted),
+        spec(names.progress, compacted),
+        spec(names.balances_changelog, compacted),
+        spec(names.commands_changelog, compacted),
         log(names.dedup_log, dedup_ms),
     ]

@@ -14,20 +14,19 @@ from faust.serializers.schemas import Schema
 from mode import Service
 from yarl import URL
 
-from schemas.codec import decode_balance, decode_rate_card, encode_packed
+from schemas.codec import decode_rate_card
 from stream.dedup_log import DedupLog
 from stream.engine import topics as topic_checks
 from stream.engine.broadcast import Broadcast
 from stream.engine.murmur2 import partition_for
 from stream.engine.owner import Owner
-from stream.engine.tables import Table
 from stream.engine.transport import GroupConsumer, MicroBatchTransport
 from stream.metrics import MOST_WATCHED_ACCOUNTS, Metrics
 from stream.outputs import Outputs
 from stream.pipeline import Pipeline
-from stream.rules.commands import decode_remembered
 from stream.rules.rate_cards import RateCards
 from stream.settings import WorkerSettings
+from stream.tables import balances_table, commands_table
 from stream.web import Web
 
 logger = logging.getLogger(__name__)
@@ -89,20 +88,8 @@ class Worker(Service):
         return Pipeline(
             partition,
             lambda key: partition_for(key, count),
-            Table(
-                names.balances_changelog,
-                lambda row: row.account.encode(),
-                encode_packed,
-                _account_of,
-                decode_balance,
-            ),
-            Table(
-                names.commands_changelog,
-                lambda row: row.key,
-                encode_packed,
-                lambda row: row.key,
-                decode_remembered,
-            ),
+            balances_table(names),
+            commands_table(names),
             DedupLog(names.dedup_log, window_ms, settings.dedup_memory_mb << 20),
             Outputs(names, partition),
             settings.horizon_us,
@@ -224,10 +211,6 @@ def _fold_rate_card(cards: object, value: bytes) -> RateCards:
 
 def _has_rate_cards(cards: object) -> bool:
     return isinstance(cards, RateCards) and len(cards) > 0
-
-
-def _account_of(row: Any) -> str:
-    return str(row.account)
 
 
 def _exit_hard_after(seconds: float, code: int) -> None:

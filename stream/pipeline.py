@@ -20,7 +20,7 @@ from stream.engine.outbox import Record
 from stream.engine.tables import Table
 from stream.outputs import Outputs
 from stream.rules import burndown
-from stream.rules.commands import Remembered
+from stream.rules.commands import REMEMBERED_MS, Remembered
 from stream.rules.dedup import Outcome
 from stream.rules.grants import book_command
 from stream.rules.identity import content, identity
@@ -95,6 +95,7 @@ class Pipeline:
     def committed(self) -> None:
         """Nothing that was drained needs its memory any more."""
         self._rollups.forget(self._clock_ms)
+        self._forget_commands()
         self.dedup.expire(self._clock_ms)
 
     def _book_usage(self, records: Sequence[Message], version: int, clock_ms: int) -> int:
@@ -158,6 +159,10 @@ class Pipeline:
         balance = self.balances.get(account)
         if balance is None:
             balance = self.balances[account] = burndown.open_by_usage(account, clock_ms)
+        elif balance.charged_microcredits + cost > burndown.LARGEST_TOTAL_MICROCREDITS:
+            detail = f"with it the account would have used more than {burndown.LARGEST_TOTAL_MICROCREDITS} microcredits"
+            self._reject(Reject(Reason.COST_TOO_LARGE, detail, account), record, clock_ms)
+            return
         burndown.burn(balance, cost, messages, clock_ms)
         if balance.version != version:
             balance.version = version
@@ -201,6 +206,13 @@ class Pipeline:
             else:
                 self._outcomes["command" if outcome else "duplicate_command"] += 1
         return clock_ms
+
+    def _forget_commands(self) -> None:
+        """Rows are in the order in which they were booked: the oldest come first."""
+        oldest = next(iter(self._commands.values()), None)
+        while oldest is not None and self._clock_ms - oldest.at_ms > REMEMBERED_MS:
+            self._commands.remove(oldest.key)
+            oldest = next(iter(self._commands.values()), None)
 
     def _check_partition(self, account: str) -> Reject | None:
         return check_partition(account, self._partition, self._partition_for)

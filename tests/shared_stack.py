@@ -17,8 +17,11 @@ from deploy.local.clickhouse import ANALYST, LocalClickHouse
 from deploy.local.clickhouse_http.users import DEFAULT_USER
 from deploy.local.exclusive import exclusive
 from deploy.local.kafka import LocalKafka
+from deploy.local.process import exists
 from tests import containers
 from tests.servers import ClickHouseServer, KafkaServer
+
+_PREFIX = "creditstream-tests-"
 
 Server = TypeVar("Server", KafkaServer, ClickHouseServer)
 
@@ -32,8 +35,12 @@ class SharedStack:
 
     @classmethod
     def create(cls) -> "SharedStack":
-        """A stack that this process owns."""
-        return cls(Path(tempfile.mkdtemp(prefix="creditstream-tests-")), os.getpid())
+        """A stack that this process owns; what killed sessions left is removed."""
+        for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+            owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+            if owner.isdigit() and not exists(int(owner)):
+                cls(folder, int(owner)).close()
+        return cls(Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")), os.getpid())
 
     def kafka(self) -> KafkaServer:
         """The broker, started if nobody has yet."""

@@ -3,10 +3,11 @@
 A test session or the demo that is killed with -9 cannot clean up: the leash sees it gone and ends the command.
 """
 
-import os
 import signal
 import subprocess
 import sys
+
+from deploy.local.process import exists
 
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 10
@@ -23,19 +24,9 @@ def main() -> int:
         try:
             return _exit_code(child.wait(_POLL_SECONDS))
         except subprocess.TimeoutExpired:
-            if not _exists(owner):
+            if not exists(owner):
                 _end(child)
                 return 1
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _exit_code(code: int) -> int:

@@ -36,5 +36,5 @@ def require_free(port: int, service: str) -> None:
         except OSError as error:
             raise PortTakenError(
                 f"{service} cannot listen on {LOOPBACK}:{port}: {error.strerror}. "
-                f"End the process that uses the port (lsof -i :{port}) or choose another (--kafka-port, --clickhouse-port)."
+                f"End the process that uses the port (lsof -i :{port}), or name another."
             ) from None

@@ -137,6 +137,17 @@ class BackgroundProcess:
         scratch.replace(self._record_file)
 
 
+def exists(pid: int) -> bool:
+    """Whether there is a process of this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _command_line(pid: int) -> str:
     """The arguments of a living process; empty when it is gone or a zombie."""
     proc = Path("/proc")

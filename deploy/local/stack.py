@@ -51,8 +51,9 @@ class LocalStack:
         try:
             with ThreadPoolExecutor(2) as pool:
                 started = [pool.submit(service.start) for service in (self.kafka, self.clickhouse)]
-            for each in started:
-                each.result()
+                # Within `with`: after Ctrl-C both starts are waited for, so that what they started is ended.
+                for each in started:
+                    each.result()
         except BaseException:
             for service in ours:
                 service.stop()

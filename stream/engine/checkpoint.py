@@ -162,7 +162,7 @@ class CheckpointWriter:
                 producer.poll(0)
 
     def _produce_when_room(
-        self, producer: Producer, topic: str, key: bytes | None, value: bytes, headers: Headers
+        self, producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Headers
     ) -> None:
         deadline = time.monotonic() + _COMMIT_SECONDS
         while True:

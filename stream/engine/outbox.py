@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-Record = tuple[str, bytes | None, bytes]
-"""Topic, key, value. Every record goes to the partition that wrote it."""
+Record = tuple[str, bytes | None, bytes | None]
+"""Topic, key, value; a row without value was removed. Every record goes to the partition that wrote it."""
 
 T = TypeVar("T")
 

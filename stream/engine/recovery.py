@@ -156,13 +156,13 @@ class Recovery:
             places += [self._log_start(consumer, log, partition, clock_ms) for log in processor.logs]
             consumer.assign(places)
             for message in self._until_claimed(consumer, {*tables, *logs}, nonce):
-                value = message.value()
-                if _is_control(message) or value is None:
+                key, value = message.key(), message.value()
+                if _is_control(message):
                     continue
                 topic = message.topic() or ""
-                if topic in tables:
-                    newest = max(newest, tables[topic].restore(value))
-                else:
+                if topic in tables and key is not None:
+                    newest = max(newest, tables[topic].restore(key, value))
+                elif topic in logs and value is not None:
                     logs[topic].restore(value)
         for log in logs.values():
             log.finish_restore()

@@ -29,26 +29,36 @@ class Table(dict[K, R], Generic[K, R]):
         changelog: str,
         key_of: Callable[[R], bytes],
         encode: Callable[[R], bytes],
-        restore_key: Callable[[R], K],
+        parse_key: Callable[[bytes], K],
         decode: Callable[[bytes], R],
     ) -> None:
         super().__init__()
         self.changelog = changelog
         self.changed: list[R] = []
+        self._removed: list[bytes] = []
         self._key_of = key_of
         self._encode = encode
-        self._restore_key = restore_key
+        self._parse_key = parse_key
         self._decode = decode
 
-    def restore(self, value: bytes) -> int:
-        """Take a row from the changelog; its version."""
+    def restore(self, key: bytes, value: bytes | None) -> int:
+        """Take a row from the changelog, or its removal; the row's version."""
+        if value is None:
+            self.pop(self._parse_key(key), None)
+            return 0
         row = self._decode(value)
-        self[self._restore_key(row)] = row
+        self[self._parse_key(key)] = row
         return row.version
+
+    def remove(self, key: K) -> None:
+        """Forget a row that has no unwritten change, here and in the changelog."""
+        self._removed.append(self._key_of(self.pop(key)))
 
     def drain(self) -> list[Record]:
         """The changed rows, encoded; from here on nothing has changed."""
         changelog, key_of, encode = self.changelog, self._key_of, self._encode
         records: list[Record] = [(changelog, key_of(row), encode(row)) for row in self.changed]
+        records += [(changelog, key, None) for key in self._removed]
         self.changed = []
+        self._removed = []
         return records

@@ -4,6 +4,9 @@ from schemas.balance import Balance
 from schemas.credits import FREE_GRANT_MICROCREDITS
 from schemas.identifiers import Account
 
+LARGEST_TOTAL_MICROCREDITS = 4 * 10**18
+"""The most that an account is charged or granted in all: totals are written in 64 bits."""
+
 
 def open_by_usage(account: Account, clock_ms: int) -> Balance:
     """An account that usage opens gets the free grant, once ever."""

@@ -17,7 +17,9 @@ from stream.rules.envelope import diagnose_command
 from stream.rules.outcome import Reject
 from stream.rules.usage import FUTURE_TOLERANCE_US, microseconds
 
-REMEMBERED_MS = 90 * 24 * 3_600_000
+OLDEST_MS = 90 * 24 * 3_600_000
+REMEMBERED_MS = OLDEST_MS + FUTURE_TOLERANCE_US // 1_000
+"""A command may be said 5 minutes ahead, and is accepted until 90 days after: no retry outlives the memory."""
 _NAME = Meta(min_length=1, max_length=LONGEST_NAME)
 
 
@@ -100,7 +102,7 @@ def check_command_time(command: ReceivedCommand, clock_ms: int) -> Reject | None
     said_at_us = microseconds(command.time)
     if said_at_us > clock_ms * 1_000 + FUTURE_TOLERANCE_US:
         return Reject(Reason.TOO_FAR_AHEAD, f"its time is {command.time.isoformat()}", command.subject)
-    if said_at_us < (clock_ms - REMEMBERED_MS) * 1_000:
+    if said_at_us < (clock_ms - OLDEST_MS) * 1_000:
         return Reject(Reason.COMMAND_TOO_OLD, f"its time is {command.time.isoformat()}", command.subject)
     return None
 

@@ -7,6 +7,7 @@ from schemas.balance import Balance
 from schemas.dead_letter import Reason
 from stream.rules import burndown
 from stream.rules.commands import (
+    REMEMBERED_MS,
     ReceivedCommand,
     Remembered,
     check_command_time,
@@ -49,14 +50,18 @@ def book_command(
     if refused is not None:
         return refused
     content = content_of(command)
-    used = _used_before(command, content, remembered)
+    used = _used_before(command, content, clock_ms, remembered)
     if used is not None:
         return used
-    _remember(command, content, clock_ms, version, remembered)
+    amount = granted_microcredits(command)
     balance = balances.get(command.subject)
+    if balance is not None and balance.granted_microcredits + amount > burndown.LARGEST_TOTAL_MICROCREDITS:
+        detail = f"with it the account would have got more than {burndown.LARGEST_TOTAL_MICROCREDITS} microcredits"
+        return Reject(Reason.INVALID_AMOUNT, detail, command.subject)
+    _remember(command, content, clock_ms, version, remembered)
     if balance is None:
         balance = balances[command.subject] = burndown.open_by_command(command.subject, clock_ms)
-    burndown.grant(balance, granted_microcredits(command))
+    burndown.grant(balance, amount)
     balance.updated_at_ms = clock_ms
     if balance.version != version:
         balance.version = version
@@ -64,9 +69,13 @@ def book_command(
     return True
 
 
-def _used_before(command: ReceivedCommand, content: bytes, remembered: Rows[bytes, Remembered]) -> bool | Reject | None:
+def _used_before(
+    command: ReceivedCommand, content: bytes, clock_ms: int, remembered: Rows[bytes, Remembered]
+) -> bool | Reject | None:
     for place, (key, reason) in enumerate(once_keys(command)):
         before = remembered.get(key)
+        if before is not None and clock_ms - before.at_ms > REMEMBERED_MS:
+            before = None
         if place == 0 and before is not None and before.content == content:
             return False
         if before is not None or (reason is Reason.GRANT_ID_REUSED and _is_free_grant(command)):

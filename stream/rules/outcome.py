@@ -30,7 +30,7 @@ FIXES: dict[Reason, str] = {
     Reason.TOO_FAR_AHEAD: "Set the producer's clock right: time is more than 5 minutes ahead.",
     Reason.OLDER_THAN_DEDUP_WINDOW: "Send events sooner, or widen the dedup window: a copy could not be recognised.",
     Reason.NO_RATE_CARD: "Publish a rate card that is effective at the event's time, then replay.",
-    Reason.COST_TOO_LARGE: "Check quantity and price: the cost exceeds 10^12 credits.",
+    Reason.COST_TOO_LARGE: "Check quantity and price: one event may cost 10^8 credits, an account 4 * 10^12.",
     Reason.EVENT_ID_REUSED: "Give every event its own id; the first one with this id is booked.",
     Reason.COMMAND_ID_REUSED: "Give every command its own id; the first one with this id is carried out.",
     Reason.COMMAND_TOO_OLD: "Send the command again with a new time, if it is still meant.",

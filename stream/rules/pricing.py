@@ -16,7 +16,7 @@ from schemas.identifiers import Node, RateCardVersion
 from schemas.rate_card import NodePrice, RateCard
 from schemas.rate_card_check import problems
 
-LARGEST_COST_MICROCREDITS = 10**18
+LARGEST_COST_MICROCREDITS = 10**14
 
 _PICOCREDITS_PER_CREDIT = 10**12
 _PICOCREDITS_PER_MICROCREDIT = 10**6
@@ -26,7 +26,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class CostTooLargeError(ValueError):
-    """A cost above 10¹⁸ microcredits, which is more than any account could hold."""
+    """A cost above 10¹⁴ microcredits: an account's total must fit into 64 bits."""
 
 
 class BadRateCardError(ValueError):
@@ -54,7 +54,7 @@ class CompiledPrice(Struct, frozen=True):
     flat_microcredits: int | None
 
     def cost_microcredits(self, quantity_micros: int) -> int:
-        """The cost of that quantity (10⁻⁶ units, above 0); CostTooLargeError above 10¹⁸ microcredits."""
+        """The cost of that quantity (10⁻⁶ units, above 0); CostTooLargeError above 10¹⁴ microcredits."""
         if self.flat_microcredits is not None:
             cost, rest = divmod(self.flat_microcredits * quantity_micros, QUANTITY_MICROS_PER_UNIT)
             if rest:
@@ -66,7 +66,7 @@ class CompiledPrice(Struct, frozen=True):
                 cost = _rounded_half_even(cost, rest, _FINEST_PER_MICROCREDIT)
         if cost > LARGEST_COST_MICROCREDITS:
             raise CostTooLargeError(
-                f"{quantity_micros} micros of a {self.unit} cost {cost} microcredits; the most is 10^18: "
+                f"{quantity_micros} micros of a {self.unit} cost {cost} microcredits; the most is 10^14: "
                 "correct the quantity, or the node's price"
             )
         return cost

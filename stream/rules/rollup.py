@@ -1,5 +1,6 @@
 """Hourly usage of every account, channel, agent and node: absolute rows, begun anew when they were evicted."""
 
+from schemas.credits import QUANTITY_MICROS_PER_UNIT
 from schemas.rollup import Rollup
 
 RollupKey = tuple[str, int, str, str, str]
@@ -7,6 +8,9 @@ RollupKey = tuple[str, int, str, str, str]
 
 MOST_ROWS = 200_000
 LONGEST_MS = 10 * 60_000
+# A larger row goes on in a new segment. One checkpoint adds at most 50,000 events of 10¹⁴ microcredits and 10¹² units
+# to a row, twice that before it is seen to be large, so that 63 bits suffice.
+_LARGE = 1 << 60
 
 
 class OpenRollups:
@@ -22,6 +26,7 @@ class OpenRollups:
         self._recent: dict[RollupKey, Rollup] = {}
         self._older: dict[RollupKey, Rollup] = {}
         self._changed: list[Rollup] = []
+        self._large: list[RollupKey] = []
         self._turned_at_ms = 0
 
     def __len__(self) -> int:
@@ -42,11 +47,15 @@ class OpenRollups:
             row = self._recall(key, version)
         row.events += events
         row.messages += messages
-        row.quantity_micros += quantity_micros
+        units, millionths = divmod(quantity_micros, QUANTITY_MICROS_PER_UNIT)
+        row.quantity_units += units
+        row.quantity_millionths += millionths
         row.cost_microcredits += cost_microcredits
         if row.version != version:
             row.version = version
             self._changed.append(row)
+            if row.cost_microcredits > _LARGE or row.quantity_units > _LARGE:
+                self._large.append(key)
 
     def drain(self) -> list[Rollup]:
         """The rows changed since the last call; they are clean once they are encoded."""
@@ -55,6 +64,9 @@ class OpenRollups:
 
     def forget(self, clock_ms: int) -> None:
         """Turn the generations if the younger one is large or old; only right after what was drained is encoded."""
+        for key in self._large:
+            self._recent.pop(key, None)
+        self._large = []
         if not self._turned_at_ms:
             self._turned_at_ms = clock_ms
         if len(self._recent) >= self._most_rows or clock_ms - self._turned_at_ms >= self._longest_ms:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.local.process import BackgroundProcess
+from deploy.local.process import BackgroundProcess, exists
 
 WAIT_SECONDS = 20
 STUBBORN = (
@@ -25,14 +25,6 @@ def wait_for(holds: Callable[[], object]) -> None:
 
 def sleeper(folder: Path, seconds: int = 60) -> list[str]:
     return [sys.executable, "-c", f"import time; time.sleep({seconds})  # {folder}"]
-
-
-def exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_another_object_on_the_folder_finds_and_ends_the_process(tmp_path: Path) -> None:

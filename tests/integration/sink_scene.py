@@ -70,7 +70,7 @@ def rollup(account: str, events: int, *, hour: int = HOUR, segment: int = 1, **n
         segment=segment,
         events=events,
         messages=1,
-        quantity_micros=events * 2_000_000,
+        quantity_units=events * 2,
         cost_microcredits=events * 250_000,
     )
 

@@ -76,7 +76,12 @@ class System:
             "--single-node",
             *arguments,
             log=self.folder / f"worker-{number}.log",
-            **{"data_folder": self.folder / f"worker-{number}", "session_timeout_seconds": 6, **self.settings, **settings},
+            **{
+                "data_folder": self.folder / f"worker-{number}",
+                "session_timeout_seconds": 6,
+                **self.settings,
+                **settings,
+            },
         )
         self.stack.enter_context(running)
         self.workers.append(running)

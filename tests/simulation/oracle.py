@@ -30,9 +30,7 @@ __all__ = [
 ]
 
 
-def expect(
-    records: Iterable[RawRecord], rate_cards: Iterable[bytes | str], settings: OracleSettings
-) -> Expected:
+def expect(records: Iterable[RawRecord], rate_cards: Iterable[bytes | str], settings: OracleSettings) -> Expected:
     """What a system must show once it has booked these records under these rate cards (raw JSON values)."""
     expected = Expected()
     cards = read_cards(rate_cards)

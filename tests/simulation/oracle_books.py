@@ -19,7 +19,8 @@ from tests.simulation.oracle_records import (
 )
 
 FREE_GRANT = 500 * MICROS
-LARGEST_COST = 10**18
+LARGEST_COST = 10**14
+LARGEST_TOTAL = 4 * 10**18
 _HOUR_US = 3600 * MICROS
 _DAY_US = 24 * _HOUR_US
 
@@ -59,6 +60,9 @@ class Books:
             self.expected.dropped_events += 1
             return
         self.events[identity] = _Seen(self.now_ms, usage)
+        booked = self.expected.balances.get(usage.account)
+        if booked is not None and booked.charged + cost > LARGEST_TOTAL:
+            raise Rejected(Reason.COST_TOO_LARGE)
         messages = int(price.counts_as_message)
         self.expected.charges[identity] = ChargeFacts(
             usage.agent,
@@ -108,9 +112,7 @@ class Books:
         key = RollupKey(usage.account, hour, usage.channel, usage.agent, usage.node)
         before = self.expected.rollups.get(key, RollupTotals(0, 0, 0, 0))
         added = (1, messages, usage.quantity_micros, cost)
-        self.expected.rollups[key] = RollupTotals(
-            *(old + new for old, new in zip(before, added, strict=True))
-        )
+        self.expected.rollups[key] = RollupTotals(*(old + new for old, new in zip(before, added, strict=True)))
         self.expected.conversations.add(ConversationKey(usage.account, day, usage.agent, usage.conversation))
 
     def _book_command(self, gift: Gift) -> None:
@@ -123,12 +125,15 @@ class Books:
             self.expected.dropped_commands += 1
             return
         unique: list[tuple[str, ...]] = [("grant", gift.account, gift.grant)]
-        if self._remembered(unique[0]) is not None:
+        if gift.grant == f"free:{gift.account}" or self._remembered(unique[0]) is not None:
             raise Rejected(Reason.GRANT_ID_REUSED)
         if gift.payment_reference is not None:
             unique.append(("payment", gift.account, gift.payment_reference))
             if self._remembered(unique[1]) is not None:
                 raise Rejected(Reason.PAYMENT_REUSED)
+        held = self.expected.balances.get(gift.account)
+        if held is not None and held.granted + gift.amount > LARGEST_TOTAL:
+            raise Rejected(Reason.INVALID_AMOUNT)
         for key in (command, *unique):
             self.commands[key] = _Seen(self.now_ms, gift.content)
         balance = self.expected.balances.get(gift.account, BalanceTotals(0, 0, 0, 0, 0))
@@ -138,4 +143,6 @@ class Books:
 
     def _remembered(self, key: tuple[str, ...]) -> _Seen | None:
         seen = self.commands.get(key)
-        return seen if seen and self.now_ms - seen.at_ms <= self.settings.command_memory_ms else None
+        # A command may be said ahead of the clock: its last retry comes that much later.
+        memory_ms = self.settings.command_memory_ms + self.settings.future_tolerance_ms
+        return seen if seen and self.now_ms - seen.at_ms <= memory_ms else None

@@ -64,17 +64,11 @@ def read_usage(record: RawRecord, settings: OracleSettings) -> Usage:
     """A record of usage.events up to its key's check; its time is not yet compared with the clock."""
     envelope = _envelope(record, "creditstream.usage", settings)
     data = _object(envelope, "data")
-    _present(
-        envelope, ["id", "source", "subject", "time"], data, ["agent", "conversation", "channel", "node"]
-    )
+    _present(envelope, ["id", "source", "subject", "time"], data, ["agent", "conversation", "channel", "node"])
     if data is None:
         raise Rejected(Reason.INVALID_FIELD)
-    event_id, source, subject, time = (
-        _name(envelope, field) for field in ("id", "source", "subject", "time")
-    )
-    agent, conversation, channel, node = (
-        _name(data, field) for field in ("agent", "conversation", "channel", "node")
-    )
+    event_id, source, subject, time = (_name(envelope, field) for field in ("id", "source", "subject", "time"))
+    agent, conversation, channel, node = (_name(data, field) for field in ("agent", "conversation", "channel", "node"))
     _content_type(envelope)
     if channel not in set(Channel):
         raise Rejected(Reason.UNKNOWN_CHANNEL)
@@ -91,9 +85,7 @@ def read_command(record: RawRecord, settings: OracleSettings) -> Gift:
     _present(envelope, ["id", "source", "subject", "time"], data, [])
     if data is None:
         raise Rejected(Reason.INVALID_FIELD)
-    command_id, source, subject, time = (
-        _name(envelope, field) for field in ("id", "source", "subject", "time")
-    )
+    command_id, source, subject, time = (_name(envelope, field) for field in ("id", "source", "subject", "time"))
     _content_type(envelope)
     kind = data.get("kind")
     if kind not in ("grant", "top_up"):

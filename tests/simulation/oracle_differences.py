@@ -45,7 +45,5 @@ def _changed(expected: Any, actual: Any) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return (
-            "(" + ", ".join(f"{name}={part!r}" for name, part in zip(value._fields, value, strict=True)) + ")"
-        )
+        return "(" + ", ".join(f"{name}={part!r}" for name, part in zip(value._fields, value, strict=True)) + ")"
     return repr(value)

@@ -36,13 +36,9 @@ def read_all(bootstrap_servers: str, topics: TopicNames, partitions: int) -> lis
         for message in _read(bootstrap_servers, topic, partitions):
             stamp, timestamp_ms = message.timestamp()
             if stamp != TIMESTAMP_LOG_APPEND_TIME:
-                raise ValueError(
-                    f"{topic} does not stamp records with the broker's append time: recreate the topic"
-                )
+                raise ValueError(f"{topic} does not stamp records with the broker's append time: recreate the topic")
             key, value = _bytes(message.key()), _bytes(message.value())
-            records.append(
-                RawRecord(kind, message.partition() or 0, message.offset() or 0, timestamp_ms, key, value)
-            )
+            records.append(RawRecord(kind, message.partition() or 0, message.offset() or 0, timestamp_ms, key, value))
     return records
 
 
@@ -67,9 +63,7 @@ def _read(bootstrap_servers: str, topic: str, partitions: int) -> Iterator[Messa
             if messages:
                 heard_at = monotonic()
             elif monotonic() - heard_at > _LONGEST_SILENCE_S:
-                raise TimeoutError(
-                    f"{topic}: partitions {sorted(unread)} did not end in {_LONGEST_SILENCE_S} s"
-                )
+                raise TimeoutError(f"{topic}: partitions {sorted(unread)} did not end in {_LONGEST_SILENCE_S} s")
             for message in messages:
                 error = message.error()
                 if error is None:

@@ -47,9 +47,7 @@ def compare(system: ComparedSystem) -> list[str]:
     print(f"records read: {len(records)} of {partitions} partitions, rate cards: {len(cards)}")
     print(f"duplicates dropped: {expected.dropped_events} events, {expected.dropped_commands} commands")
     for table in ("balances", "rollups", "charges", "conversations", "dead_letters"):
-        print(
-            f"{table}: expected {len(getattr(expected, table))}, in ClickHouse {len(getattr(actual, table))}"
-        )
+        print(f"{table}: expected {len(getattr(expected, table))}, in ClickHouse {len(getattr(actual, table))}")
     return oracle.differences(expected, actual)
 
 

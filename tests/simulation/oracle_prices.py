@@ -48,9 +48,7 @@ def read_cards(values: Iterable[bytes | str]) -> list[Card]:
         if document.get("line", _LINE) == _LINE and not document.get("withdrawn", False)
     ]
     if len({card.effective_at_us for card in cards}) < len(cards):
-        raise ValueError(
-            "two rate cards take effect at the same time: publishing the second should have been refused"
-        )
+        raise ValueError("two rate cards take effect at the same time: publishing the second should have been refused")
     return sorted(cards, key=lambda card: card.effective_at_us)
 
 
@@ -63,9 +61,7 @@ def card_at(cards: list[Card], occurred_at_us: int) -> Card | None:
 def _effective_at_us(document: dict[str, Any]) -> int:
     effective_at_us = instant_us(document["effective_at"])
     if effective_at_us is None:
-        raise ValueError(
-            f"rate card {document['version']} takes effect at {document['effective_at']!r}: not a time"
-        )
+        raise ValueError(f"rate card {document['version']} takes effect at {document['effective_at']!r}: not a time")
     return effective_at_us
 
 
@@ -77,6 +73,4 @@ def _price(price: dict[str, Any]) -> Price:
         )
         for tier in price["tiers"]
     )
-    return Price(
-        tiers, Fraction(price.get("minimum_credits", "0")), bool(price.get("counts_as_message", False))
-    )
+    return Price(tiers, Fraction(price.get("minimum_credits", "0")), bool(price.get("counts_as_message", False)))

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import Message
 
 from schemas.balance import Balance
-from schemas.codec import decode_balance, decode_rate_card, encode_packed
+from schemas.codec import decode_rate_card
 from schemas.topics import TopicNames
 from stream.dedup_log import DedupLog
 from stream.engine.lane import FEW, MANY, Batch, Offsets, Run, offset_after
@@ -17,12 +17,11 @@ from stream.engine.murmur2 import partition_for
 from stream.engine.outbox import Record
 from stream.engine.partition import Applied, Partition
 from stream.engine.progress import Progress
-from stream.engine.tables import Table
 from stream.outputs import Outputs
 from stream.pipeline import Pipeline
-from stream.rules.commands import Remembered, decode_remembered
 from stream.rules.rate_cards import RateCards
 from stream.rules.rollup import MOST_ROWS, OpenRollups
+from stream.tables import balances_table, commands_table
 
 TOPICS = TopicNames()
 INPUTS = (TOPICS.usage_events, TOPICS.commands)
@@ -130,17 +129,11 @@ def new_pipeline(
 ) -> Pipeline:
     """An empty pipeline as the worker makes it."""
 
-    def account_of(row: Balance) -> str:
-        return row.account
-
-    def key_of(row: Remembered) -> bytes:
-        return row.key
-
     return Pipeline(
         partition,
         lambda key: partition_for(key, partitions),
-        Table(TOPICS.balances_changelog, lambda row: row.account.encode(), encode_packed, account_of, decode_balance),
-        Table(TOPICS.commands_changelog, key_of, encode_packed, key_of, decode_remembered),
+        balances_table(TOPICS),
+        commands_table(TOPICS),
         DedupLog(TOPICS.dedup_log, window_ms, 16 << 20),
         Outputs(TOPICS, partition),
         horizon_ms * 1_000,
@@ -190,10 +183,10 @@ class Scene:
         self.pipeline = self._new_pipeline()
         tables = {table.changelog: table for table in self.pipeline.tables}
         self.pipeline.dedup.begin_restore(self.partition.durable.clock_ms)
-        for topic, _, value in self.written:
-            if topic in tables:
-                tables[topic].restore(value)
-            elif topic == TOPICS.dedup_log:
+        for topic, key, value in self.written:
+            if topic in tables and key is not None:
+                tables[topic].restore(key, value)
+            elif topic == TOPICS.dedup_log and value is not None:
                 self.pipeline.dedup.restore(value)
         self.pipeline.dedup.finish_restore()
         self.partition = self._new_partition(self.partition.durable)

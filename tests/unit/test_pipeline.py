@@ -169,7 +169,8 @@ def test_a_booked_event_is_a_charge_a_rollup_and_a_balance() -> None:
             version,
             1,
             0,
-            12_500_000,
+            12,
+            500_000,
             11_250_000,
             version,
         )
@@ -208,6 +209,17 @@ def test_an_identity_is_booked_once_in_the_window(when: JsonObject, after_ms: in
     assert apart.outcome_of(records[1]) == then
     together.book(*records)
     assert together.outcomes == apart.outcomes
+
+
+def test_a_checkpoint_forgets_no_id_before_its_window_is_over() -> None:
+    """At the very millisecond the copy of an event that was five minutes ahead is still known."""
+    scene = Scene()
+    ahead = usage(e_time="2025-11-22T12:05:00Z")
+    later = usage(e_id="2", e_time="2025-11-23T11:00:00Z")
+    scene.book(usage_record(ahead), usage_record(later, NOON_MS + DAY_MS - 1, 1))
+    scene.checkpoint()
+    assert scene.outcome_of(usage_record(ahead, NOON_MS + DAY_MS, 2)) == "duplicate"
+    assert scene.outcome_of(usage_record(ahead, NOON_MS + DAY_MS + 1, 3)) == Reason.OLDER_THAN_DEDUP_WINDOW
 
 
 def test_a_rejected_event_may_be_repaired_and_sent_again() -> None:

@@ -47,7 +47,7 @@ def compiled(node_price: NodePrice) -> CompiledPrice:
 COSTS = [
     # the price                                                      quantity in micros   microcredits
     (price("0.0015"), 1_000_000, 1_500),
-    (price("0.0015"), 10**18, 1_500 * 10**12),
+    (price("0.0015"), 10**16, 15 * 10**12),
     (price("1"), 1, 1),
     (price("0"), 5_000_000, 0),
     # flat, a broken quantity: half a microcredit goes to the even neighbour
@@ -101,11 +101,11 @@ def test_a_price_is_flat_when_a_unit_costs_whole_microcredits(node_price: NodePr
 
 
 def test_the_largest_cost_is_charged_and_a_larger_one_refused() -> None:
-    """10¹⁸ microcredits is a cost; one unit more is refused, flat price or not."""
+    """10¹⁴ microcredits is a cost; one unit more is refused, flat price or not."""
     for node_price in (price("1000"), price("1000", minimum="0.1")):
-        assert compiled(node_price).cost_microcredits(10**15) == 10**18
+        assert compiled(node_price).cost_microcredits(10**11) == 10**14
         with pytest.raises(CostTooLargeError, match="the most is"):
-            compiled(node_price).cost_microcredits(10**15 + 1_000_000)
+            compiled(node_price).cost_microcredits(10**11 + 1_000_000)
 
 
 def test_a_price_says_whether_it_counts_as_a_message() -> None:

@@ -61,7 +61,7 @@ def test_a_row_that_is_used_again_in_time_goes_on() -> None:
         rollups.add(ADA, version, 0, 1, 1)
         (row,) = drained(rollups)
         rollups.forget(0)
-    assert (row.segment, row.events) == (1, 3)
+    assert (row.segment, row.events, len(rollups)) == (1, 3, 1)
 
 
 def test_rows_are_forgotten_by_number_or_by_age() -> None:

@@ -212,9 +212,9 @@ def test_every_reference_of_the_asyncapi_document_resolves() -> None:
 def test_every_operation_of_the_asyncapi_document_uses_a_message_of_its_channel() -> None:
     """An operation names its channel's message through the channel, as AsyncAPI 3 demands."""
     document = asyncapi()
-    assert {
-        operation["channel"]["$ref"].rpartition("/")[2] for operation in document["operations"].values()
-    } == set(document["channels"])
+    assert {operation["channel"]["$ref"].rpartition("/")[2] for operation in document["operations"].values()} == set(
+        document["channels"]
+    )
     for operation in document["operations"].values():
         (message,) = operation["messages"]
         assert message["$ref"].startswith(operation["channel"]["$ref"] + "/messages/")
@@ -225,9 +225,7 @@ def test_the_asyncapi_document_tells_readers_of_transactional_outputs_to_read_co
     channels = asyncapi()["channels"]
     told = {name for name, channel in channels.items() if "read_committed" in channel["description"]}
     assert told == {"charges", "rollups", "balances", "deadLetters"}
-    assert told == {
-        name for name, channel in channels.items() if channel.get("x-isolation-level") == "read_committed"
-    }
+    assert told == {name for name, channel in channels.items() if channel.get("x-isolation-level") == "read_committed"}
 
 
 def test_both_keyed_inputs_have_the_same_partitions_and_the_brokers_clock() -> None:

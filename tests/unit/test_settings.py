@@ -64,9 +64,7 @@ def test_an_option_of_zero_or_false_was_given() -> None:
         ("APP", "", "[A-Za-z0-9._-]"),
     ],
 )
-def test_a_bad_setting_is_named_with_its_value_and_what_is_allowed(
-    name: str, value: str, allowed: str
-) -> None:
+def test_a_bad_setting_is_named_with_its_value_and_what_is_allowed(name: str, value: str, allowed: str) -> None:
     """Each row is a setting, a bad value, and what the message says is allowed."""
     with pytest.raises(BadSettingError) as raised:
         load_settings(WorkerSettings, {f"CREDITSTREAM_{name}": value})
@@ -124,8 +122,6 @@ def test_a_bad_secret_from_a_file_is_not_repeated(tmp_path: Path) -> None:
 
 def test_topic_names_follow_the_settings() -> None:
     """The prefix goes before every topic, the app before those of its worker group."""
-    topics = load_settings(
-        KafkaSettings, {"CREDITSTREAM_TOPIC_PREFIX": "eu.", "CREDITSTREAM_APP": "live"}
-    ).topics
+    topics = load_settings(KafkaSettings, {"CREDITSTREAM_TOPIC_PREFIX": "eu.", "CREDITSTREAM_APP": "live"}).topics
     assert topics.usage_events == "eu.usage.events"
     assert topics.balances_changelog == "eu.live-balances-changelog"

@@ -81,8 +81,8 @@ def test_a_packed_rollup_becomes_a_row_per_rollup() -> None:
         3,
         12,
         [
-            Rollup(Account("acme"), HOUR, "api", Agent("a"), Node("n"), 11, 4, 2, 4_000_000, 10),
-            Rollup(Account("beta"), HOUR, "api", Agent("a"), Node("n"), 12, 1, 0, 1, 2),
+            Rollup(Account("acme"), HOUR, "api", Agent("a"), Node("n"), 11, 4, 2, 4, 0, 10),
+            Rollup(Account("beta"), HOUR, "api", Agent("a"), Node("n"), 12, 1, 0, 0, 1, 2),
         ],
     )
     (first, second) = rows_of(TOPICS.rollups, encode_packed(packed))["rollups"]

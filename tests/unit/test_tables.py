@@ -32,6 +32,6 @@ def test_a_restored_row_is_the_row_that_was_written_and_counts_as_unchanged() ->
     balances.changed.append(written)
     ((changelog, key, value),) = balances.drain()
     restored = new_pipeline().balances
-    assert restored.restore(value) == 9
+    assert restored.restore(key, value) == 9
     assert (changelog, key, restored) == (TOPICS.balances_changelog, b"acme", {"acme": written})
     assert restored.drain() == []

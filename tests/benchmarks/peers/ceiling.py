@@ -135,7 +135,7 @@ def main(servers: str, usage_topic: str, prefix: str, card_file: str, wanted: st
                 row = rollups[key] = Rollup(*key, version)
             row.events += 1
             row.messages += counts
-            row.quantity_micros += used.quantity * 1_000_000
+            row.quantity_units += used.quantity
             row.cost_microcredits += cost
             if row.version != version:
                 row.version = version

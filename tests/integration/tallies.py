@@ -1,0 +1,131 @@
+"""A small pipeline for tests of the engine: counts records by key, and says of each where it was booked."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+from confluent_kafka import Message
+from msgspec import Struct
+
+from stream.engine.lane import Run
+from stream.engine.outbox import Record
+from stream.engine.tables import Table
+
+
+class Tally(Struct):
+    """How many records a key has, as checkpoint `version` left it."""
+
+    name: str
+    count: int = 0
+    version: int = 0
+
+
+class Booking(Struct, frozen=True):
+    """A record as it was booked: its place, and the value of the broadcast topic that was in use."""
+
+    topic: str
+    offset: int
+    version: int
+    sequence: int
+    appended_ms: int
+    broadcast: str
+
+
+class Journal:
+    """A log that holds the key of every record."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.keys: list[str] = []
+        self.loaded = 0
+        self._new: list[str] = []
+
+    def note(self, key: str) -> None:
+        """Remember a key, for good from the next checkpoint on."""
+        self.keys.append(key)
+        self._new.append(key)
+
+    def drain(self) -> list[Record]:
+        new, self._new = self._new, []
+        return [(self.topic, None, msgspec.json.encode(new))] if new else []
+
+    def begin_restore(self, clock_ms: int) -> int:
+        return 0
+
+    def restore(self, value: bytes) -> None:
+        self.keys += msgspec.json.decode(value, type=list[str])
+
+    def finish_restore(self) -> None:
+        """Nothing to sort."""
+
+    def dump(self) -> Iterator[bytes]:
+        yield msgspec.json.encode(self.keys)
+
+    def load(self, dumped: Iterable[bytes]) -> bool:
+        for chunk in dumped:
+            self.restore(chunk)
+        self.loaded = len(self.keys)
+        return True
+
+
+class TallyProcessor:
+    """Books one record after the other; `escape` may raise in the middle of a batch."""
+
+    def __init__(
+        self, output: str, changelog: str, journal: str, escape: Callable[[Message], None] = lambda _: None
+    ) -> None:
+        self.table: Table[str, Tally] = Table(
+            changelog, lambda row: row.name.encode(), msgspec.json.encode, lambda row: row.name, decode_tally
+        )
+        self.journal = Journal(journal)
+        self.tables = (self.table,)
+        self.logs = (self.journal,)
+        self.broadcast: object = ""
+        self._output = output
+        self._escape = escape
+        self._bookings: list[Booking] = []
+
+    @property
+    def total(self) -> int:
+        return sum(row.count for row in self.table.values())
+
+    def apply(self, runs: Sequence[Run], version: int, clock_ms: int) -> int:
+        for _, records in runs:
+            for record in records:
+                self._escape(record)
+                clock_ms = max(clock_ms, record.timestamp()[1])
+                self._book(record, version)
+        return clock_ms
+
+    def drain(self, version: int, booked_at_ms: int) -> list[Record]:
+        bookings, self._bookings = self._bookings, []
+        return [(self._output, None, msgspec.json.encode(each)) for each in bookings] + self.journal.drain()
+
+    def adopt(self, broadcast: object) -> None:
+        self.broadcast = broadcast
+
+    def committed(self) -> None:
+        """Nothing to evict."""
+
+    def _book(self, record: Message, version: int) -> None:
+        key = (record.key() or b"").decode()
+        row = self.table.setdefault(key, Tally(key))
+        row.count += 1
+        if row.version != version:
+            row.version = version
+            self.table.changed.append(row)
+        self.journal.note(key)
+        self._bookings.append(
+            Booking(
+                record.topic() or "",
+                record.offset() or 0,
+                version,
+                len(self._bookings),
+                record.timestamp()[1],
+                str(self.broadcast),
+            )
+        )
+
+
+decode_tally = msgspec.json.Decoder(Tally).decode
+decode_booking = msgspec.json.Decoder(Booking).decode
+decode_keys = msgspec.json.Decoder(list[str]).decode

@@ -18,7 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from schemas.credits import MICROCREDITS_PER_CREDIT
-from stream.engine.owner import Holding
+from stream.engine.lag import lags
 from stream.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Metrics(Collector):
 
     def _partitions(self) -> Iterator[Metric]:
         ages = _gauge("creditstream_checkpoint_age_seconds")
-        lags = _gauge("creditstream_lag_events")
+        behind_events = _gauge("creditstream_lag_events")
         behind = _gauge("creditstream_lag_seconds")
         unstable = _gauge("creditstream_unstable_events")
         phases = _gauge("creditstream_partition_phase")
@@ -141,22 +141,13 @@ class Metrics(Collector):
                 continue
             ages.add_metric([label], time.monotonic() - holding.partition.last_checkpoint_at)
             waiting = 0
-            for topic, lag, held_back in self.lags(holding):
-                lags.add_metric([label, topic], lag)
-                unstable.add_metric([label, topic], held_back)
-                waiting += lag
+            for lag in lags(holding, self._worker.owner.reader):
+                behind_events.add_metric([label, lag.topic], lag.waiting)
+                unstable.add_metric([label, lag.topic], lag.unstable)
+                waiting += lag.waiting
             clock_ms = holding.partition.clock_ms
             behind.add_metric([label], max(0.0, time.time() - clock_ms / 1_000) if waiting and clock_ms else 0.0)
-        yield from (ages, lags, behind, unstable, phases, restored)
-
-    def lags(self, holding: Holding) -> Iterator[tuple[str, int, int]]:
-        """Of each input: its topic, the records no checkpoint holds, and those held back by an open transaction."""
-        if holding.partition is None:
-            return
-        for topic, offset in holding.partition.durable.offsets.items():
-            ends = self._worker.owner.reader.ends.get((topic, holding.number))
-            if ends is not None and ends.stable >= 0:
-                yield topic, max(0, ends.stable - offset), max(0, ends.high - ends.stable)
+        yield from (ages, behind_events, behind, unstable, phases, restored)
 
     def _balances(self) -> Iterator[Metric]:
         pipelines = self._worker.pipelines()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from stream.engine.owner import Phase
+from stream.engine.holding import Phase
 
 if TYPE_CHECKING:
     from stream.app import Worker
@@ -59,9 +59,10 @@ def health_problems(worker: "Worker") -> list[str]:
         if holding.phase is Phase.FAILED:
             problems.append(f"partition {number} failed: {holding.failure}")
         elif holding.phase is Phase.RUNNING and holding.partition is not None:
-            waiting = any(lag for _, lag, _ in worker.metrics.lags(holding))
-            quiet = now - max(holding.partition.last_checkpoint_at, holding.since)
-            if waiting and quiet > STALLED_SECONDS:
+            if holding.waiting_since is None:
+                continue
+            quiet = now - max(holding.partition.last_checkpoint_at, holding.waiting_since)
+            if quiet > STALLED_SECONDS:
                 problems.append(f"partition {number} has input waiting and no progress for {quiet:.0f} s")
     return problems
 

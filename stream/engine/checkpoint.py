@@ -47,7 +47,11 @@ class Outcome(Enum):
 
 
 class CheckpointFailedError(Exception):
-    """A checkpoint that could not be written, after every attempt; or that no attempt can write."""
+    """A checkpoint that could not be written, after every attempt."""
+
+
+class UnwritableCheckpointError(Exception):
+    """A checkpoint that no attempt can write: its partition stops, the others go on."""
 
 
 class CheckpointWriter:
@@ -199,4 +203,4 @@ def _refuse_deterministic(error: KafkaError, partition: int) -> None:
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         KafkaError.INVALID_RECORD,
     ):
-        raise CheckpointFailedError(f"partition {partition}: no attempt can write this checkpoint: {error.str()}")
+        raise UnwritableCheckpointError(f"partition {partition}: no attempt can write its checkpoint: {error.str()}")

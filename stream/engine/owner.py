@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from enum import Enum
 from typing import ParamSpec, TypeVar
 
 from stream.engine.broadcast import Broadcast
-from stream.engine.checkpoint import CheckpointWriter, Outcome
+from stream.engine.checkpoint import CheckpointWriter, Outcome, UnwritableCheckpointError
 from stream.engine.config import EngineConfig
+from stream.engine.holding import Holding, Phase
+from stream.engine.lag import note_waiting
 from stream.engine.lane import Batch
 from stream.engine.log_cache import LogCache
 from stream.engine.partition import Applied, BrokenPartitionError, Checkpoint, Partition
@@ -31,39 +32,6 @@ VANISHED_SECONDS = 5.0
 _THREADS = 16
 _FAILURE_PAUSE_SECONDS = 1.0
 _STOPPED_PAUSE_SECONDS = 0.1
-
-
-class Phase(Enum):
-    """Where a held partition is in its life."""
-
-    TAKING_OVER = "taking_over"
-    RUNNING = "running"
-    SUSPENDED = "suspended"
-    FAILED = "failed"
-
-
-class Holding:
-    """One partition given to this worker."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.phase = Phase.TAKING_OVER
-        self.owned = True
-        self.seeking = False
-        self.partition: Partition | None = None
-        self.writer: CheckpointWriter | None = None
-        self.cancelled = threading.Event()
-        self.task: asyncio.Task[None] | None = None
-        self.in_flight: asyncio.Task[None] | None = None
-        self.failures = 0
-        self.failure = ""
-        self.restored_records = 0
-        self.since = time.monotonic()
-
-    def enter(self, phase: Phase) -> None:
-        """Change the phase, noting when."""
-        self.phase = phase
-        self.since = time.monotonic()
 
 
 class Owner:
@@ -186,6 +154,7 @@ class Owner:
                 continue
             if holding.in_flight is None:
                 self._start_checkpoint(holding, empty=False)
+            note_waiting(holding, self.reader, now)
             self._look_for_vanished(holding, now)
 
     def _look_for_vanished(self, holding: Holding, now: float) -> None:
@@ -217,6 +186,10 @@ class Owner:
         began = time.monotonic()
         try:
             outcome = await self._in_thread(holding.writer.write, checkpoint)
+        except UnwritableCheckpointError as error:
+            holding.in_flight = None
+            self._refuse(holding.number, error)
+            return
         except Exception as error:
             holding.in_flight = None
             self._fail(holding, error)

@@ -83,6 +83,11 @@ class Partition:
         return self._clock_ms
 
     @property
+    def settled(self) -> bool:
+        """Everything booked is in Kafka."""
+        return self._offsets == tuple(self.durable.offsets.get(topic, 0) for topic in self._inputs)
+
+    @property
     def next_version(self) -> int:
         return progress_format.version_of(self._prepared.incarnation, self._prepared.checkpoint + 1)
 
@@ -97,7 +102,6 @@ class Partition:
             return Applied.STALE
         if batch.after != self._offsets:
             return Applied.GAP
-        self._adopt_broadcast()
         self._book(batch.runs)
         self._offsets = batch.next
         self._moved = True
@@ -150,6 +154,7 @@ class Partition:
         if self.broken is not None:
             raise self.broken
         try:
+            self._adopt_broadcast()
             self._clock_ms = self.processor.apply(runs, self.next_version, self._clock_ms)
         except Exception as error:
             raise self._break(error) from error

@@ -57,8 +57,9 @@ class Table(dict[K, R], Generic[K, R]):
     def drain(self) -> list[Record]:
         """The changed rows, encoded; from here on nothing has changed."""
         changelog, key_of, encode = self.changelog, self._key_of, self._encode
-        records: list[Record] = [(changelog, key_of(row), encode(row)) for row in self.changed]
-        records += [(changelog, key, None) for key in self._removed]
+        # Removals first: a key that was removed and came back is there.
+        records: list[Record] = [(changelog, key, None) for key in self._removed]
+        records += [(changelog, key_of(row), encode(row)) for row in self.changed]
         self.changed = []
         self._removed = []
         return records

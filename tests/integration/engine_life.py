@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from stream.engine.broadcast import Broadcast
 from stream.engine.lane import Batch
-from stream.engine.owner import Holding, Owner, Phase
+from stream.engine.holding import Holding, Phase
+from stream.engine.owner import Owner
 from stream.engine.partition import Partition
 
 _LONGEST_SECONDS = 30.0

@@ -12,7 +12,7 @@ from stream import web
 from stream.engine import owner as owners
 from stream.engine import partition as partitions
 from stream.engine.lane import Batch
-from stream.engine.owner import Phase
+from stream.engine.holding import Phase
 from stream.metrics import Metrics
 from tests.integration.engine_life import Life, live
 from tests.integration.engine_scene import EngineScene

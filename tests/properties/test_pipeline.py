@@ -41,6 +41,7 @@ MOST_DRAWN = 40
 
 accounts = st.sampled_from(["acme", "bolt"])
 steps_ms = st.sampled_from([0, 0, 1, MINUTE_MS, HOUR_MS, DAY_MS - 5 * MINUTE_MS, DAY_MS, DAY_MS + 1])
+command_steps_ms = st.sampled_from([90 * DAY_MS, 90 * DAY_MS + 5 * MINUTE_MS, 90 * DAY_MS + 5 * MINUTE_MS + 1])
 ages_ms = st.sampled_from([-5 * MINUTE_MS - 1, -5 * MINUTE_MS, 0, 1, HOUR_MS, DAY_MS - 5 * MINUTE_MS, DAY_MS])
 events = st.fixed_dictionaries(
     {
@@ -57,10 +58,12 @@ commands = st.fixed_dictionaries(
         "e_id": st.sampled_from("12"),
         "grant": st.sampled_from(["g1", "g2"]),
         "credits": st.sampled_from(["100", "0.000001", "0", "1000000000.1"]),
-        "age_ms": ages_ms,
+        "age_ms": ages_ms | st.sampled_from([90 * DAY_MS, 90 * DAY_MS + 1]),
     }
 )
-entries = st.tuples(st.sampled_from(["usage", "usage", "usage", "grant", "top_up"]), events, commands, steps_ms)
+entries = st.tuples(
+    st.sampled_from(["usage", "usage", "usage", "grant", "top_up"]), events, commands, steps_ms | command_steps_ms
+)
 cuts = st.lists(
     st.tuples(st.integers(1, 6), st.sampled_from(["go on", "checkpoint", "take over"])), max_size=MOST_DRAWN
 )

@@ -23,21 +23,24 @@ TOPICS = TopicNames()
 _DAY_US = 86_400_000_000
 
 
+def values_in(records: Sequence[Record], topic: str) -> list[bytes]:
+    """The values written to a topic, removals left out."""
+    return [value for name, _, value in records if name == topic and value is not None]
+
+
 def charges_in(records: Sequence[Record]) -> list[Charge]:
     """Every charge, in booking order."""
-    return [
-        charge for topic, _, value in records if topic == TOPICS.charges for charge in decode_charges(value).charges
-    ]
+    return [charge for value in values_in(records, TOPICS.charges) for charge in decode_charges(value).charges]
 
 
 def rollups_in(records: Sequence[Record]) -> list[Rollup]:
     """Every rollup row, as it was written each time."""
-    return [row for topic, _, value in records if topic == TOPICS.rollups for row in decode_rollups(value).rows]
+    return [row for value in values_in(records, TOPICS.rollups) for row in decode_rollups(value).rows]
 
 
 def dead_letters_in(records: Sequence[Record]) -> list[DeadLetter]:
     """Every dead letter."""
-    return [decode_dead_letter(value) for topic, _, value in records if topic == TOPICS.dead_letters]
+    return [decode_dead_letter(value) for value in values_in(records, TOPICS.dead_letters)]
 
 
 def figures_in(records: Sequence[Record], partition: int = 0) -> Figures:
@@ -60,7 +63,7 @@ def figures_in(records: Sequence[Record], partition: int = 0) -> Figures:
 
 
 def _balances(records: Sequence[Record]) -> dict[str, BalanceTotals]:
-    rows = [decode_balance(value) for topic, _, value in records if topic == TOPICS.balances_changelog]
+    rows = [decode_balance(value) for value in values_in(records, TOPICS.balances_changelog)]
     return {
         row.account: BalanceTotals(
             row.granted_microcredits, row.charged_microcredits, row.events, row.messages, row.grants

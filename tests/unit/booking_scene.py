@@ -42,7 +42,7 @@ CARD = json.dumps(
                 "unit": "call",
                 "tiers": [{"credits_per_unit": "1", "up_to": "10"}, {"credits_per_unit": "0.5"}],
             },
-            "gold": {"unit": "bar", "tiers": [{"credits_per_unit": "1000000000"}]},
+            "gold": {"unit": "bar", "tiers": [{"credits_per_unit": "100000000"}]},
         },
     }
 )

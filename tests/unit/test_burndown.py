@@ -1,8 +1,10 @@
 """An account's balance: what opens it, what raises it, what burns it down."""
 
 from schemas.credits import FREE_GRANT_MICROCREDITS
+from schemas.dead_letter import Reason
 from schemas.identifiers import Account
 from stream.rules import burndown
+from tests.unit.booked_figures import dead_letters_in
 from tests.unit.booking_scene import CREDIT, NOON_MS, Scene, command_record, grant, usage, usage_record
 
 ACME = Account("acme")
@@ -46,3 +48,15 @@ def test_a_balance_says_when_it_last_moved_by_the_partitions_clock() -> None:
     scene.book(usage_record(usage(e_time="2025-11-22T10:00:00Z"), NOON_MS))
     scene.book(usage_record(usage(e_id="2"), NOON_MS - 5_000, 1))
     assert (scene.balance().opened_at_ms, scene.balance().updated_at_ms) == (NOON_MS, NOON_MS)
+
+
+def test_an_account_is_charged_no_more_than_64_bits_hold() -> None:
+    """4 trillion credits in all, exactly; what would be more is a dead letter."""
+    scene = Scene()
+    scene.book(usage_record(usage()))
+    scene.balance().charged_microcredits = burndown.LARGEST_TOTAL_MICROCREDITS - 2 * CREDIT
+    assert scene.outcome_of(usage_record(usage(e_id="2"), offset=1)) == "booked"
+    assert scene.outcome_of(usage_record(usage(e_id="3"), offset=2)) == Reason.COST_TOO_LARGE
+    assert scene.balance().charged_microcredits == burndown.LARGEST_TOTAL_MICROCREDITS < 2**63
+    (letter,) = dead_letters_in(scene.checkpoint())
+    assert letter.detail.startswith("with it the account would have used more than 4000000000000000000")

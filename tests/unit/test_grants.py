@@ -4,6 +4,7 @@ import pytest
 from confluent_kafka import Message
 
 from schemas.dead_letter import Reason
+from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from tests.unit.booked_figures import dead_letters_in
 from tests.unit.booking_scene import (
     CREDIT,
@@ -88,6 +89,39 @@ def test_what_was_carried_out_is_known_to_the_next_owner() -> None:
     assert scene.outcome_of(command_record(top_up(e_id="2"), NOON_MS + 1, 2)) == Reason.GRANT_ID_REUSED
     again = top_up(e_id="2", grant="g2")
     assert scene.outcome_of(command_record(again, NOON_MS + 1, 3)) == Reason.PAYMENT_REUSED
+
+
+def test_commands_are_forgotten_when_no_retry_of_them_is_accepted() -> None:
+    """After 90 days and 5 minutes, here and in the changelog; the memory is bounded, and the names are free again."""
+    scene = Scene()
+    scene.book(command_record(top_up()))
+    scene.checkpoint()
+    last_ms = NOON_MS + 90 * DAY_MS + 5 * 60_000
+    other = grant(e_id="2", grant="g2", e_time="2026-02-20T12:00:00Z")
+    scene.book(command_record(other, last_ms, 1))
+    scene.checkpoint()
+    again = top_up(e_time="2026-02-20T12:00:00Z")
+    assert scene.outcome_of(command_record(again, last_ms, 2)) == AGAIN
+    scene.book(usage_record(b"", last_ms + 1))
+    scene.checkpoint()
+    scene.checkpoint()
+    scene.take_over()
+    _, commands = scene.pipeline.tables
+    assert len(commands) == 2
+    assert scene.outcome_of(command_record(again, last_ms + 1, 3)) == BOOKED
+
+
+def test_an_account_is_granted_no_more_than_64_bits_hold() -> None:
+    """4 trillion credits in all, exactly; a command beyond that uses nothing up."""
+    scene = Scene()
+    scene.book(command_record(grant()))
+    scene.balance().granted_microcredits = LARGEST_TOTAL_MICROCREDITS - 10**15
+    largest, last = grant(e_id="2", grant="g2", credits="1e9"), grant(e_id="3", grant="g3", credits="0.000001")
+    assert scene.outcome_of(command_record(largest, offset=1)) == BOOKED
+    assert scene.outcome_of(command_record(last, offset=2)) == Reason.INVALID_AMOUNT
+    assert scene.balance().granted_microcredits == LARGEST_TOTAL_MICROCREDITS < 2**63
+    scene.balance().granted_microcredits -= 1
+    assert scene.outcome_of(command_record(last, offset=3)) == BOOKED
 
 
 def test_a_retry_never_outlives_the_memory() -> None:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from stream import metrics as worker_metrics
 from stream.app import Worker
-from stream.engine.owner import Phase
+from stream.engine.holding import Phase
 from stream.metrics import CHECKPOINT_BUCKETS_SECONDS, LOWEST_ACCOUNTS, METRICS, MOST_WATCHED_ACCOUNTS
 from stream.settings import WorkerSettings
 from tests.unit.booking_scene import INPUTS, NOON_MS, Scene, usage, usage_record

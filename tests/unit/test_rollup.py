@@ -2,6 +2,8 @@
 
 from copy import copy
 
+import pytest
+
 from schemas.rollup import Rollup
 from stream.rules.rollup import OpenRollups, RollupKey
 
@@ -81,6 +83,21 @@ def test_rows_are_forgotten_by_number_or_by_age() -> None:
     for _ in range(3):
         by_number.forget(5)
     assert len(by_number) == 2
+
+
+@pytest.mark.parametrize(("quantity_micros", "cost"), [(1, (1 << 60) + 1), (((1 << 60) + 1) * 1_000_000, 0)])
+def test_a_row_that_grows_large_goes_on_in_another_segment(quantity_micros: int, cost: int) -> None:
+    """Each row is a quantity and a cost at once: the sums of the segments may pass 64 bits, a row never does."""
+    rollups = OpenRollups()
+    written = []
+    for version in (1, 2):
+        rollups.add(ADA, version, 0, quantity_micros, cost)
+        written += drained(rollups)
+        rollups.forget(0)
+    assert [(row.segment, row.quantity_micros, row.cost_microcredits) for row in written] == [
+        (1, quantity_micros, cost),
+        (2, quantity_micros, cost),
+    ]
 
 
 def test_memory_is_bounded_by_two_generations() -> None:

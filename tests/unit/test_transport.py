@@ -15,8 +15,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from stream.engine import transport
+from stream.engine.holding import Phase
 from stream.engine.lane import Batch
-from stream.engine.owner import Phase
 from stream.engine.progress import Progress
 from stream.engine.transport import (
     MEMBERSHIP_POLL_SECONDS,

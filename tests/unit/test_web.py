@@ -1,6 +1,7 @@
 """/healthz fails when the worker should be restarted, /readyz while it does not serve yet, and not otherwise."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -9,7 +10,8 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from stream import web
-from stream.engine.owner import Phase
+from stream.engine.holding import Phase
+from stream.engine.lag import note_waiting
 from stream.web import STALLED_SECONDS, Web, health_problems, readiness_problems
 from tests.unit.worker_scene import WorkerScene, charged_scene
 
@@ -17,16 +19,17 @@ from tests.unit.worker_scene import WorkerScene, charged_scene
 def running(*, waiting: bool) -> WorkerScene:
     """Partition 3 runs; it has booked one record of one or two."""
     scene = WorkerScene()
-    scene.hold(3, scene=charged_scene({"acme": 1}))
+    holding = scene.hold(3, scene=charged_scene({"acme": 1}))
     scene.input_ends(3, 2 if waiting else 1, 2 if waiting else 1)
+    note_waiting(holding, scene.owner.reader, time.monotonic())
     return scene
 
 
 def let_pass(monkeypatch: pytest.MonkeyPatch, scene: WorkerScene, seconds: float) -> None:
-    """So long after the last checkpoint of partition 3, and after it began to run."""
+    """So long after the last checkpoint of partition 3, and after input began to wait."""
     partition = scene.holdings[3].partition
     assert partition is not None
-    since = max(partition.last_checkpoint_at, scene.holdings[3].since)
+    since = max(partition.last_checkpoint_at, scene.holdings[3].waiting_since or 0.0)
     monkeypatch.setattr(web, "time", SimpleNamespace(monotonic=lambda: since + seconds))
 
 
@@ -44,8 +47,8 @@ def test_input_that_waits_without_progress_for_30_s_fails_health(
     assert problems == ([] if is_well else ["partition 3 has input waiting and no progress for 31 s"])
 
 
-def test_a_partition_that_has_just_begun_to_run_gets_its_30_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A take-over may have lasted for minutes."""
+def test_input_that_has_just_begun_to_wait_gets_its_30_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No checkpoint may have been due for hours."""
     scene = running(waiting=True)
     partition = scene.holdings[3].partition
     assert partition is not None

@@ -4,7 +4,7 @@ from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from stream.engine.owner import Holding, Phase
+from stream.engine.holding import Holding, Phase
 from stream.engine.reader import InputEnds
 from stream.metrics import Metrics
 from stream.pipeline import Pipeline

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, settings: KafkaSettings) -> int:
         print(value.decode())
         return 0
     try:
-        with Sender(settings.bootstrap_servers) as sender:
+        with Sender(settings.bootstrap_servers, kafka_config=settings.security) as sender:
             sender.send(settings.topics.commands, command.subject.encode(), value)
     except UndeliveredError as error:
         print(f"command: {error}", file=sys.stderr)

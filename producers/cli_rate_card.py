@@ -77,9 +77,9 @@ def _read_all(files: list[Path]) -> list[RateCard]:
 
 def _publish(cards: list[RateCard], settings: KafkaSettings, *, reprice: bool) -> None:
     topic = settings.topics.rate_cards
-    published = read_published(settings.bootstrap_servers, topic)
+    published = read_published(settings.bootstrap_servers, topic, settings.security)
     rows = rows_to_publish(cards, published, datetime.now(UTC), reprice=reprice)
-    write_rows(settings.bootstrap_servers, topic, rows)
+    write_rows(settings.bootstrap_servers, topic, rows, settings.security)
     written = {(row.line, row.version) for row in rows}
     for card in cards:
         done = "published" if (card.line, card.version) in written else "was published before"
@@ -88,9 +88,9 @@ def _publish(cards: list[RateCard], settings: KafkaSettings, *, reprice: bool) -
 
 def _withdraw(line: str, version: str, settings: KafkaSettings) -> None:
     topic = settings.topics.rate_cards
-    row = row_to_withdraw(line, version, read_published(settings.bootstrap_servers, topic))
+    row = row_to_withdraw(line, version, read_published(settings.bootstrap_servers, topic, settings.security))
     if row is None:
         print(f"{line}/{version}: was withdrawn before")
         return
-    write_rows(settings.bootstrap_servers, topic, [row])
+    write_rows(settings.bootstrap_servers, topic, [row], settings.security)
     print(f"{line}/{version}: withdrawn")

@@ -87,6 +87,7 @@ def _send(events: list[TraceEvent], speed: float | None, settings: KafkaSettings
     progress, pace = Progress("events sent", len(events), quiet=quiet), Pace()
     with UsageReporter(
         bootstrap_servers=settings.bootstrap_servers,
+        kafka_config=settings.security,
         topic=settings.topics.usage_events,
         source="trace",
         on_error=note,

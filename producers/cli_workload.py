@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace, settings: KafkaSettings) -> int:
     """Sends the workload; 1 if a record was not delivered."""
     topic = settings.topics.usage_events
     try:
-        workload = _workload(arguments, _partitions(settings.bootstrap_servers, topic))
-        _send(workload, arguments.seconds, topic, settings.bootstrap_servers, quiet=arguments.quiet)
+        workload = _workload(arguments, _partitions(settings, topic))
+        _send(workload, arguments.seconds, topic, settings, quiet=arguments.quiet)
     except msgspec.ValidationError as error:
         print(f"workload: {error}", file=sys.stderr)
         return 2
@@ -76,8 +76,8 @@ def _workload(arguments: argparse.Namespace, partitions: int) -> WorkloadSetting
     return msgspec.convert({**defaults, **given, "partitions": partitions}, WorkloadSettings)
 
 
-def _partitions(bootstrap_servers: str, topic: str) -> int:
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+def _partitions(settings: KafkaSettings, topic: str) -> int:
+    admin = AdminClient({**settings.client, "log_level": 0})
 
     def count() -> int:
         found = admin.list_topics(topic, timeout=_SECONDS_FOR_METADATA).topics[topic]
@@ -89,18 +89,18 @@ def _partitions(bootstrap_servers: str, topic: str) -> int:
         return when_settled(count)
     except KafkaException as error:
         raise UndeliveredError(
-            f"topic {topic} at {bootstrap_servers}: {error.args[0].str()}. "
+            f"topic {topic} at {settings.bootstrap_servers}: {error.args[0].str()}. "
             "Is Kafka reachable, and was the topic made (python -m stream create-topics)?"
         ) from None
 
 
 def _send(
-    workload: WorkloadSettings, seconds: float | None, topic: str, bootstrap_servers: str, *, quiet: bool
+    workload: WorkloadSettings, seconds: float | None, topic: str, settings: KafkaSettings, *, quiet: bool
 ) -> None:
     progress, pace = Progress("records sent", workload.events, quiet=quiet), Pace()
     until = None if seconds is None else time.monotonic() + seconds
     sent = 0
-    with Sender(bootstrap_servers) as sender:
+    with Sender(settings.bootstrap_servers, kafka_config=settings.security) as sender:
         for key, value, partition in workload_records(workload):
             sender.send(topic, key, value, partition)
             sent += 1

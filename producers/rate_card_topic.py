@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Mapping
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -22,11 +23,14 @@ class RateCardTopicError(Exception):
     """The topic of rate cards cannot be read."""
 
 
-def read_published(bootstrap_servers: str, topic: str) -> list[RateCard]:
+def read_published(
+    bootstrap_servers: str, topic: str, kafka_config: Mapping[str, object] | None = None
+) -> list[RateCard]:
     """Every card in the topic, withdrawn ones included, each as its last row has it."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
+            **(kafka_config or {}),
             # Named, as librdkafka wants it, but never joined: partitions are assigned by hand.
             "group.id": f"creditstream-rate-cards-{uuid.uuid4().hex}",
             "log_level": 0,
@@ -46,9 +50,11 @@ def read_published(bootstrap_servers: str, topic: str) -> list[RateCard]:
         consumer.close()
 
 
-def write_rows(bootstrap_servers: str, topic: str, rows: list[RateCard]) -> None:
+def write_rows(
+    bootstrap_servers: str, topic: str, rows: list[RateCard], kafka_config: Mapping[str, object] | None = None
+) -> None:
     """Writes the rows and waits until Kafka has them; UndeliveredError if it has not."""
-    with Sender(bootstrap_servers) as sender:
+    with Sender(bootstrap_servers, kafka_config=kafka_config) as sender:
         for row in rows:
             key = f"{row.line}/{row.version}".encode()
             sender.send(topic, key, encode_json(row), _PARTITION, cloud_event=False)

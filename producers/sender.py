@@ -1,5 +1,6 @@
 """Sends records and learns of every one whether it arrived: bounded, for the tools of this package."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,7 @@ class UndeliveredError(Exception):
 class Sender:
     """A producer with at most `max_queued` records waiting; when it is full, `send` waits.
 
+    `kafka_config` adds librdkafka's settings for TLS and SASL, as KafkaSettings.security has them.
     Leaving its block delivers what is queued, or raises UndeliveredError; an exception in the block discards
     it.
     """
@@ -30,6 +32,7 @@ class Sender:
         self,
         bootstrap_servers: str,
         *,
+        kafka_config: Mapping[str, object] | None = None,
         max_queued: int = 100_000,
         delivery_timeout_seconds: float = 60.0,
         make_producer: ProducerFactory = Producer,
@@ -40,6 +43,7 @@ class Sender:
         self._producer = make_producer(
             {
                 "bootstrap.servers": bootstrap_servers,
+                **(kafka_config or {}),
                 "client.id": "creditstream-producers",
                 # Java's partitioner: see ReporterQueue.
                 "partitioner": "murmur2_random",

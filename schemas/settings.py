@@ -11,6 +11,8 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from schemas.guarded_settings import GuardedSettings, shown_value
+from schemas.kafka_security import KafkaSecurity
 from schemas.topics import TopicNames
 
 ENVIRONMENT_PREFIX = "CREDITSTREAM_"
@@ -21,8 +23,8 @@ class BadSettingError(Exception):
     """A setting that cannot be used: its name, its value and what is allowed."""
 
 
-class KafkaSettings(Struct, frozen=True, kw_only=True):
-    """Where Kafka is and which topics are ours."""
+class KafkaSettings(KafkaSecurity, frozen=True, kw_only=True):
+    """Where Kafka is, how to speak to it, and which topics are ours."""
 
     bootstrap_servers: Annotated[str, Meta(min_length=1)] = "127.0.0.1:9092"
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,80}$")] = ""
@@ -31,6 +33,11 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     @property
     def topics(self) -> TopicNames:
         return TopicNames(prefix=self.topic_prefix, app=self.app)
+
+    @property
+    def client(self) -> dict[str, str | int | float | bool]:
+        """What every librdkafka client is given; its repr tells no secret."""
+        return {"bootstrap.servers": self.bootstrap_servers, **self.security}
 
 
 def load_settings(settings: type[T], environ: Mapping[str, str] | None = None, **overrides: object) -> T:
@@ -50,7 +57,10 @@ def load_settings(settings: type[T], environ: Mapping[str, str] | None = None, *
             values[field.name] = _read_file(f"{name}_FILE", environ[f"{name}_FILE"])
     for name, value in values.items():
         _check_one(settings, name, value)
-    return msgspec.convert(values, settings, strict=False)
+    loaded = msgspec.convert(values, settings, strict=False)
+    if isinstance(loaded, GuardedSettings) and (problems := loaded.problems()):
+        raise BadSettingError("".join(f"setting {problem}. Correct it and start again.\n" for problem in problems)[:-1])
+    return loaded
 
 
 def _check_one(settings: type[T], name: str, value: object) -> None:
@@ -58,7 +68,7 @@ def _check_one(settings: type[T], name: str, value: object) -> None:
         msgspec.convert({name: value}, settings, strict=False)
     except msgspec.ValidationError as error:
         allowed = str(error).split(" - at ")[0]
-        shown = "(hidden)" if any(word in name for word in ("password", "secret", "token")) else repr(value)
+        shown = shown_value(name, value)
         raise BadSettingError(
             f"setting {ENVIRONMENT_PREFIX}{name.upper()} is {shown}: {allowed}. Correct it and start again."
         ) from None

@@ -1,7 +1,7 @@
 """What the sink cannot write is told to a topic, with the bytes, the place, the reason and the fix."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -34,11 +34,11 @@ class Publisher(Protocol):
 class KafkaPublisher:
     """Delivers dead letters to a topic, acknowledged by every in-sync replica."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+    def __init__(self, client: Mapping[str, str | int | float | bool], topic: str) -> None:
         self._topic = topic
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **client,
                 "client.id": "creditstream-sink",
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",

@@ -6,7 +6,7 @@ import time
 from enum import Enum, auto
 
 from schemas.dead_letter import DeadLetter
-from sinks import dead_letters
+from sinks import crash_points, dead_letters
 from sinks.backoff import Backoff
 from sinks.batch import Batch, TableRows
 from sinks.clickhouse import Writer
@@ -108,9 +108,11 @@ class Flush:
         letters = list(self.batch.dead_letters)
         for rows in self.batch.tables.values():
             letters += self._letters(rows, self._write_table(rows, doubtful=doubtful))
+            crash_points.reach("sink.table_inserted")
         if letters:
             self._publisher.publish(letters)
             self._metrics.dead_lettered(letters)
+            crash_points.reach("sink.dead_lettered")
         self._metrics.written()
         return Outcome.WRITTEN
 

@@ -141,7 +141,7 @@ class KafkaIntake:
 
 def _consumer_config(settings: SinkSettings) -> dict[str, Any]:
     return {
-        "bootstrap.servers": settings.bootstrap_servers,
+        **settings.client,
         "group.id": settings.group,
         "client.id": "creditstream-sink",
         "isolation.level": "read_committed",

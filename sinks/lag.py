@@ -28,7 +28,7 @@ class LagWatch:
     def __init__(self, settings: SinkSettings) -> None:
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.bootstrap_servers,
+                **settings.client,
                 "group.id": f"{settings.group}-lag",
                 "client.id": "creditstream-sink-lag",
                 "isolation.level": "read_committed",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from sinks import crash_points
 from sinks.clickhouse import connect
 from sinks.refusals import ClickHouseAwayError, judged
 from sinks.settings import ClickHouseSettings
@@ -66,6 +67,7 @@ def migrate(settings: ClickHouseSettings, folder: Path = MIGRATIONS) -> list[str
         server.close()
         client = connect(settings)
         client.command(_RECORDS)
+        crash_points.reach("migrate.begun")
         missing = _missing(client, migrations)
         for migration in missing:
             _apply(client, migration)
@@ -127,8 +129,10 @@ def _apply(client: Client, migration: Migration) -> None:
             client.command(statement)
         except ClickHouseError as error:
             raise SchemaError(f"{migration.name} failed: {error}. Correct the cause and run it again.") from error
+        crash_points.reach("migrate.stated")
     client.insert(
         "schema_migrations",
         [[migration.number, migration.checksum, migration.name, datetime.now(UTC)]],
         column_names=["number", "checksum", "name", "applied_at"],
     )
+    crash_points.reach("migrate.recorded")

@@ -29,7 +29,7 @@ def make_worker(
         settings,
         open_intake=lambda topics, listener: KafkaIntake(settings, topics, listener),
         writer=ClickHouseWriter(clickhouse),
-        publisher=KafkaPublisher(settings.bootstrap_servers, settings.topics.sink_dead_letters),
+        publisher=KafkaPublisher(settings.client, settings.topics.sink_dead_letters),
         metrics=metrics,
         each_turn=lag.turn,
     )
@@ -39,7 +39,7 @@ def serve(settings: SinkSettings, clickhouse: ClickHouseSettings) -> None:
     """Works until SIGTERM or SIGINT; SchemaError if ClickHouse's schema is not what this version needs."""
     metrics = SinkMetrics()
     stopping = threading.Event()
-    web = MetricsServer(metrics, settings.http_host, settings.http_port) if settings.http_port else None
+    web = _web(settings, metrics) if settings.http_port else None
     with ExitStack() as held:
         held.enter_context(_signals(stopping))
         if web is not None:
@@ -57,6 +57,10 @@ def serve(settings: SinkSettings, clickhouse: ClickHouseSettings) -> None:
         )
         worker.run()
         logger.info("sink %s stopped", settings.group)
+
+
+def _web(settings: SinkSettings, metrics: SinkMetrics) -> MetricsServer:
+    return MetricsServer(metrics, settings.http_host, settings.http_port, settings.http_token)
 
 
 def _await_schema(clickhouse: ClickHouseSettings, metrics: SinkMetrics, stopping: threading.Event) -> None:

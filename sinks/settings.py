@@ -1,15 +1,20 @@
 """What the sink can be told: where ClickHouse is, and how much is written at once."""
 
+import ssl
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
+from schemas.guarded_settings import GuardedSettings
+from schemas.http_token import HttpToken
 from schemas.settings import BadSettingError, KafkaSettings
+
+_CA, _VERIFY = "CREDITSTREAM_CLICKHOUSE_CA_LOCATION", "CREDITSTREAM_CLICKHOUSE_VERIFY"
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
-class ClickHouseSettings(Struct, frozen=True, kw_only=True):
+class ClickHouseSettings(GuardedSettings, frozen=True, kw_only=True):
     """Where ClickHouse is; `clickhouse_insert_settings` are `name=value` pairs, comma between, of inserts.
 
     Replicated tables want `insert_quorum=auto`; Distributed ones `distributed_foreground_insert=1`.
@@ -22,6 +27,9 @@ class ClickHouseSettings(Struct, frozen=True, kw_only=True):
     # It is written into statements, where names cannot be parameters.
     clickhouse_database: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = "creditstream"
     clickhouse_secure: bool = False
+    clickhouse_ca_location: str = ""
+    """PEM file of the authorities that ClickHouse's certificate is checked against; those of certifi unless given."""
+    clickhouse_verify: bool = True
     clickhouse_timeout_seconds: Annotated[int, Meta(ge=1, le=600)] = 60
     clickhouse_insert_settings: str = ""
 
@@ -37,6 +45,27 @@ class ClickHouseSettings(Struct, frozen=True, kw_only=True):
             )
         return parsed
 
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if self.clickhouse_secure:
+            return [*found, *self._ca_problems()]
+        if self.clickhouse_ca_location:
+            found.append(f"{_CA} is set, and without CREDITSTREAM_CLICKHOUSE_SECURE=true it would not be used")
+        if not self.clickhouse_verify:
+            found.append(f"{_VERIFY} is false, and without CREDITSTREAM_CLICKHOUSE_SECURE=true nothing is verified")
+        return found
+
+    def _ca_problems(self) -> list[str]:
+        if not self.clickhouse_ca_location:
+            return []
+        if not self.clickhouse_verify:
+            return [f"{_CA} is set, and {_VERIFY}=false would not use it"]
+        try:
+            ssl.create_default_context(cafile=self.clickhouse_ca_location)
+        except OSError as error:
+            return [f"{_CA} is {self.clickhouse_ca_location!r}, which holds no readable PEM certificates: {error}"]
+        return []
+
 
 class SinkSettings(KafkaSettings, frozen=True, kw_only=True):
     """What is read, when it is written (whichever bound is met first), and where the sink tells how it is.
@@ -46,6 +75,7 @@ class SinkSettings(KafkaSettings, frozen=True, kw_only=True):
 
     http_host: str = "0.0.0.0"  # noqa: S104 - Prometheus asks from another machine
     http_port: Annotated[int, Meta(ge=0, le=65535)] = 8002
+    http_token: HttpToken = ""
     sink_flush_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
     sink_flush_bytes: Annotated[int, Meta(ge=1 << 10, le=1 << 30)] = 16 << 20
     sink_flush_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1_000

@@ -7,6 +7,7 @@ from typing import Self
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from schemas.http_token import CHALLENGE, UNAUTHORIZED, permits
 from schemas.settings import BadSettingError
 from sinks.metrics import SinkMetrics
 
@@ -14,10 +15,13 @@ _REQUEST_SECONDS = 10
 
 
 class MetricsServer:
-    """Serves one sink's metrics from a thread while open; `port` is the one that was taken."""
+    """Serves one sink's metrics from a thread while open; `port` is the one that was taken.
 
-    def __init__(self, metrics: SinkMetrics, host: str, port: int) -> None:
-        handler = type("Handler", (_Handler,), {"metrics": metrics})
+    With a token, whoever does not bear it is told only whether the sink is well.
+    """
+
+    def __init__(self, metrics: SinkMetrics, host: str, port: int, token: str = "") -> None:
+        handler = type("Handler", (_Handler,), {"metrics": metrics, "token": token})
         try:
             self._server = ThreadingHTTPServer((host, port), handler)
         except OSError as error:
@@ -39,11 +43,14 @@ class MetricsServer:
 
 class _Handler(BaseHTTPRequestHandler):
     metrics: SinkMetrics
+    token: str
     timeout = _REQUEST_SECONDS
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path == "/metrics":
+        if path == "/metrics" and not self._permitted:
+            self._answer(HTTPStatus.UNAUTHORIZED, UNAUTHORIZED.encode(), "text/plain", **CHALLENGE)
+        elif path == "/metrics":
             self._answer(HTTPStatus.OK, self.metrics.exposition(), CONTENT_TYPE_LATEST)
         elif path == "/healthz":
             self._say(self.metrics.why_not_alive())
@@ -52,12 +59,19 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(HTTPStatus.NOT_FOUND, b"there are /metrics, /healthz and /readyz\n", "text/plain")
 
+    @property
+    def _permitted(self) -> bool:
+        return permits(self.token, self.headers.get("Authorization"))
+
     def _say(self, problem: str | None) -> None:
         status = HTTPStatus.OK if problem is None else HTTPStatus.SERVICE_UNAVAILABLE
-        self._answer(status, f"{problem or 'ok'}\n".encode(), "text/plain; charset=utf-8")
+        told = "ok" if problem is None else problem if self._permitted else "failing"
+        self._answer(status, f"{told}\n".encode(), "text/plain; charset=utf-8")
 
-    def _answer(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+    def _answer(self, status: HTTPStatus, body: bytes, content_type: str, **headers: str) -> None:
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

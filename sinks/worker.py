@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from sinks import dead_letters
+from sinks import crash_points, dead_letters
 from sinks.backoff import Backoff
 from sinks.batch import Batch
 from sinks.clickhouse import Writer
@@ -128,6 +128,8 @@ class SinkWorker:
         # Not in one expression: polling may call `lost`, which makes another deque.
         records = self._intake.poll(_POLLED_RECORDS, _POLL_SECONDS)
         self._pending.extend(records)
+        if records:
+            crash_points.reach("sink.polled")
 
     @property
     def _is_full(self) -> bool:
@@ -202,6 +204,7 @@ class SinkWorker:
             backoff=self._make_backoff(),
             own_dead_letters=self._settings.topics.sink_dead_letters,
         )
+        crash_points.reach("sink.buffered")
         self._flush.start()
 
     # 4. Commit
@@ -213,6 +216,7 @@ class SinkWorker:
         self._flush = None
         self._flushed_at = time.monotonic()
         if flush.outcome is Outcome.WRITTEN:
+            crash_points.reach("sink.inserted")
             self._progress.write(flush.batch.reached, self._flushed_at)
             self._commit(flush.batch.reached)
         elif flush.outcome is Outcome.RESTARTED:
@@ -230,6 +234,7 @@ class SinkWorker:
         try:
             if offsets:
                 self._intake.commit(offsets)
+                crash_points.reach("sink.committed")
             self._uncommitted.clear()
         except CommitFailedError as error:
             self._metrics.commit_failed()

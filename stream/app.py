@@ -21,6 +21,7 @@ from stream.engine.broadcast import Broadcast
 from stream.engine.murmur2 import partition_for
 from stream.engine.owner import Owner
 from stream.engine.transport import GroupConsumer, MicroBatchTransport
+from stream.group_credentials import group_credentials
 from stream.metrics import MOST_WATCHED_ACCOUNTS, Metrics
 from stream.outputs import Outputs
 from stream.pipeline import Pipeline
@@ -75,7 +76,7 @@ class Worker(Service):
             self._on_fatal,
             self.metrics.on_checkpoint,
         )
-        self.web = Web(self, settings.http_host, settings.http_port)
+        self.web = Web(self, settings.http_host, settings.http_port, settings.http_token)
         self.fatal: BaseException | None = None
         self._finished = False
         self._broadcasting: asyncio.Task[None] | None = None
@@ -95,6 +96,11 @@ class Worker(Service):
             settings.horizon_us,
             self.outcomes,
         )
+
+    @property
+    def has_rate_cards(self) -> bool:
+        """Without one, partitions wait."""
+        return _has_rate_cards(self.broadcast.value()[1])
 
     def pipelines(self) -> list[Pipeline]:
         """Those of the partitions that are restored."""
@@ -117,11 +123,13 @@ class Worker(Service):
         if self._finished:
             return
         self._finished = True
+        # Kafka may be away, and Faust may wait for a rebalance that will not come.
+        _exit_hard_after(_HARD_EXIT_SECONDS, _CRASHED)
         await self.owner.stop()
         await self.broadcast.stop()
         await self.web.stop()
-        # Faust may wait for a rebalance that will not come; all that matters is durable by now.
-        _exit_hard_after(_LEAVE_SECONDS, 0 if self.fatal is None else _CRASHED)
+        crashed = self.fatal is not None or self.app.crashed
+        _exit_hard_after(_LEAVE_SECONDS, _CRASHED if crashed else 0)
 
     @Service.task
     async def _checkpoints(self) -> None:
@@ -142,7 +150,9 @@ class Worker(Service):
                 logger.warning("topics could not be checked: %s", error)
                 continue
             if now != self._topology:
-                raise topic_checks.WrongTopicsError("topics changed while the worker ran; see its refusal at start")
+                changed = topic_checks.WrongTopicsError("topics changed while the worker ran; start it to learn which")
+                self.owner.refuse_all(changed)
+                raise changed
 
     def _on_fatal(self, error: BaseException) -> None:
         """End the process: softly, and hard if that hangs."""
@@ -168,6 +178,7 @@ def make_app(settings: WorkerSettings) -> tuple[faust.App, Worker]:
     app = CreditsApp(
         engine.app,
         broker=[URL(f"kafka://{server}") for server in settings.bootstrap_servers.split(",")],
+        broker_credentials=group_credentials(settings),
         store="memory://",
         datadir=settings.data_folder,
         topic_allow_declare=False,

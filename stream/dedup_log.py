@@ -1,15 +1,26 @@
 """The dedup window of a partition, as a log of the engine: restored from what its checkpoints appended."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from schemas.topics import PACKED_BYTES
 from stream.engine.outbox import Record
-from stream.rules.dedup import BadSnapshotError, DedupWindow
+from stream.engine.recovery import RefusedError
+from stream.rules.dedup import BadSnapshotError, DedupBudgetError, DedupWindow
 from stream.rules.dedup_log import PACKED_ID_BYTES
 
 _RECORD_BYTES = PACKED_BYTES // PACKED_ID_BYTES * PACKED_ID_BYTES
+
+
+@contextmanager
+def _refused_over_budget() -> Iterator[None]:
+    """No further attempt would need less memory: a person must widen the budget or narrow the window."""
+    try:
+        yield
+    except DedupBudgetError as error:
+        raise RefusedError(f"{error}; raise CREDITSTREAM_DEDUP_MEMORY_MB or lower the dedup window") from error
 
 
 class DedupLog:
@@ -52,20 +63,23 @@ class DedupLog:
         return clock_ms - self._window_ms
 
     def restore(self, value: bytes) -> None:
-        self._window.restore(value)
+        with _refused_over_budget():
+            self._window.restore(value)
 
     def finish_restore(self) -> None:
-        self._window.finish_restore()
+        with _refused_over_budget():
+            self._window.finish_restore()
 
     def dump(self) -> Iterator[bytes]:
         for array in self._window.snapshot():
             yield array.tobytes()
 
-    def load(self, dumped: Iterable[bytes]) -> bool:
+    def load(self, dumped: Iterable[bytes | memoryview]) -> bool:
         arrays = (np.frombuffer(chunk, np.uint64) for chunk in dumped)
         shaped = (array if place == 0 else array.reshape(3, -1) for place, array in enumerate(arrays))
         try:
-            self._window = DedupWindow.from_snapshot(shaped, self._window_ms, self._budget_bytes)
+            with _refused_over_budget():
+                self._window = DedupWindow.from_snapshot(shaped, self._window_ms, self._budget_bytes)
         except (BadSnapshotError, ValueError):
             return False
         return True

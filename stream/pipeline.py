@@ -31,6 +31,8 @@ from stream.rules.rate_cards import RateCards
 from stream.rules.rollup import OpenRollups
 from stream.rules.usage import US_PER_HOUR, Received, check_time, microseconds, quantity_in_micros, read_usage
 
+_MOST_FORGOTTEN = 1_000
+
 
 class Priced(NamedTuple):
     """An event that may be booked, if it is no duplicate."""
@@ -92,7 +94,7 @@ class Pipeline:
         """Every output since the last checkpoint, and the ids to remember."""
         return self._outputs.drain(self._rollups.drain(), version, booked_at_ms) + self.dedup.drain()
 
-    def committed(self) -> None:
+    def drained(self) -> None:
         """Nothing that was drained needs its memory any more."""
         self._rollups.forget(self._clock_ms)
         self._forget_commands()
@@ -209,10 +211,11 @@ class Pipeline:
 
     def _forget_commands(self) -> None:
         """Rows are in the order in which they were booked: the oldest come first."""
-        oldest = next(iter(self._commands.values()), None)
-        while oldest is not None and self._clock_ms - oldest.at_ms > REMEMBERED_MS:
-            self._commands.remove(oldest.key)
+        for _ in range(_MOST_FORGOTTEN):
             oldest = next(iter(self._commands.values()), None)
+            if oldest is None or self._clock_ms - oldest.at_ms <= REMEMBERED_MS:
+                return
+            self._commands.remove(oldest.key)
 
     def _check_partition(self, account: str) -> Reject | None:
         return check_partition(account, self._partition, self._partition_for)

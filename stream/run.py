@@ -13,6 +13,21 @@ from stream.settings import WorkerSettings
 logger = logging.getLogger(__name__)
 
 
+_MS_PER_HOUR = 3_600_000
+
+
+def _retention_problems(admin: AdminClient, settings: WorkerSettings) -> list[str]:
+    """An id must be remembered for the window after its event was booked, however late that was."""
+    usage, dedup = settings.topics.usage_events, settings.topics.dedup_log
+    kept_ms = topic_checks.retention_ms(admin, [usage, dedup])
+    needed_ms = settings.dedup_window_hours * _MS_PER_HOUR + kept_ms[usage]
+    if kept_ms[dedup] >= needed_ms or kept_ms[dedup] == float("inf"):
+        return []
+    kept, needed = kept_ms[dedup] / _MS_PER_HOUR, needed_ms / _MS_PER_HOUR
+    reason = f"less than the dedup window and what {usage} keeps, {needed:.0f} h together"
+    return [f"{dedup} keeps {kept:.0f} h, {reason}: raise its retention.ms"]
+
+
 def run_worker(settings: WorkerSettings) -> int:
     """Run until told to stop; WrongTopicsError when the topics would lose or double something."""
     admin = AdminClient(settings.kafka)
@@ -21,6 +36,7 @@ def run_worker(settings: WorkerSettings) -> int:
     # The inputs' count is what was deployed; every keyed topic must have the same.
     specs = msgspec.structs.replace(settings, partitions=partitions).specs
     found = topic_checks.problems(admin, specs, single_node=settings.single_node)
+    found += _retention_problems(admin, settings) if not found else []
     if found:
         raise topic_checks.WrongTopicsError("; ".join(found))
     app, _ = make_app(settings)

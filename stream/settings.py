@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from schemas.http_token import HttpToken
 from schemas.settings import BadSettingError, KafkaSettings, load_settings
 from schemas.topics import TopicSpec, topic_specs
 from stream.engine.config import EngineConfig
@@ -22,6 +23,7 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     accept_new_state: bool = False
     http_port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     http_host: str = "127.0.0.1"
+    http_token: HttpToken = ""
     data_folder: str = ".data/worker"
     checkpoint_interval_ms: Annotated[int, Meta(ge=20, le=10_000)] = 250
     merge_grace_ms: Annotated[int, Meta(ge=0, le=5_000)] = 50
@@ -53,6 +55,7 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
             state_topics=(names.balances_changelog, names.commands_changelog),
             checkpoint_interval_seconds=self.checkpoint_interval_ms / 1_000,
             merge_grace_seconds=self.merge_grace_ms / 1_000,
+            session_timeout_seconds=self.session_timeout_seconds,
             accept_new_state=self.accept_new_state,
             cache_folder=Path(self.data_folder) / "cache",
         )
@@ -60,7 +63,7 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     @property
     def kafka(self) -> dict[str, str | int | float | bool]:
         """librdkafka's configuration that every client of the worker shares."""
-        return {"bootstrap.servers": self.bootstrap_servers, "client.id": self.app, "log_level": 4}
+        return {**self.client, "client.id": self.app, "log_level": 4}
 
     @property
     def specs(self) -> list[TopicSpec]:

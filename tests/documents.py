@@ -28,7 +28,7 @@ def exported() -> dict[str, tuple[str, frozenset[str]]]:
     }
 
 
-def metric_names() -> dict[str, frozenset[str]]:
+def known_series() -> dict[str, frozenset[str]]:
     """Every series that may be asked for, with its labels: histograms have three, and Prometheus adds its own."""
     names = dict(PROMETHEUS_OWN)
     for name, (kind, labels) in exported().items():

@@ -4,7 +4,9 @@ import time
 from collections.abc import Iterable
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType
+from confluent_kafka.admin._config import ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.topics import TopicNames, topic_specs
@@ -33,6 +35,14 @@ def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     for outcome in admin.delete_topics(list(names)).values():
         outcome.result(_TIMEOUT_SECONDS)
+
+
+def change_topic(bootstrap_servers: str, name: str, setting: str, value: str) -> None:
+    """Change a setting of a topic."""
+    entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.incremental_alter_configs([resource])[resource].result(_TIMEOUT_SECONDS)
 
 
 def topic_id(bootstrap_servers: str, name: str, *, other_than: str = "") -> str:

@@ -46,12 +46,24 @@ class LocalKafka(LocalService):
         """Whether this very broker, told by its cluster id, answers on its port."""
         if self._process.running() is None:
             return False
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0, "reconnect.backoff.ms": 20})
+        admin = AdminClient({**self._client_settings(), "log_level": 0, "reconnect.backoff.ms": 20})
         try:
             metadata = admin.list_topics(timeout=_PROBE_SECONDS)
         except KafkaException:
             return False
         return bool(metadata.brokers) and metadata.cluster_id == self._cluster_id()
+
+    def _client_settings(self) -> dict[str, str | int | float | bool]:
+        """How librdkafka reaches it."""
+        return {"bootstrap.servers": self.bootstrap_servers}
+
+    def _server_settings(self, port: int) -> dict[str, str]:
+        """What it is told."""
+        return server_properties(self.folder / "data", port, controller_port=free_port())
+
+    def _format_arguments(self) -> list[str]:
+        """What its storage begins with."""
+        return []
 
     def _command(self, port: int) -> tuple[list[str], str]:
         java, classpath = find_java(), os.pathsep.join(map(str, resolve_jars()))
@@ -75,7 +87,7 @@ class LocalKafka(LocalService):
         """Write the broker's settings and its logging's; the settings' path."""
         (self.folder / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
         properties = self.folder / "server.properties"
-        settings = server_properties(self.folder / "data", port, controller_port=free_port())
+        settings = self._server_settings(port)
         properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()), encoding="utf-8")
         return properties
 
@@ -85,6 +97,7 @@ class LocalKafka(LocalService):
             return
         tool = [str(java), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classpath]
         arguments = ["format", "--cluster-id", self._cluster_id(), "--config", str(properties)]
+        arguments += self._format_arguments()
         try:
             subprocess.run(
                 [*tool, "kafka.tools.StorageTool", *arguments],

@@ -60,7 +60,7 @@ class Broadcast:
 
     async def reached(self, offset: int) -> None:
         """Return once everything before `offset` was read."""
-        await self._until(lambda: self._ended or self._offset >= offset, f"{self._topic} offset {offset}")
+        await self._until(lambda: self._offset >= offset, f"{self._topic} offset {offset}")
 
     async def run(self) -> None:
         """Read until stopped."""
@@ -72,8 +72,9 @@ class Broadcast:
                 value = message.value()
                 if error is not None:
                     self._meet(error)
-                elif value is not None:
-                    self._value = self._fold(self._value, value)
+                else:
+                    if value is not None:
+                        self._value = self._fold(self._value, value)
                     self._offset = (message.offset() or 0) + 1
                 self._changed.set()
 

@@ -9,6 +9,7 @@ The encoded records are kept until the outcome is known. After an error that lea
 the old transaction, and the partition's progress tells whether it was committed.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -30,10 +31,21 @@ TRANSACTION_TIMEOUT_MS = 120_000
 MOST_ATTEMPTS = 8
 _COMMIT_SECONDS = 30.0
 _INIT_SECONDS = 60.0
+_ABORT_SECONDS = 1.0
+_UNSURE_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 10.0
 _POLL_EVERY_RECORDS = 4_096
 _QUEUE_RECORDS = 1_000_000
 _QUEUE_KILOBYTES = 1 << 20
+
+
+class Ownership(Enum):
+    """Whether a partition is still this worker's."""
+
+    OURS = "ours"
+    UNSURE = "unsure"
+    """The group has not answered for so long that it may have given the partition away."""
+    GONE = "gone"
 
 
 class Outcome(Enum):
@@ -64,7 +76,7 @@ class CheckpointWriter:
         partition: int,
         progress_topic: str,
         read_progress: Callable[["CheckpointWriter"], Progress | None],
-        still_ours: Callable[[], bool],
+        ownership: Callable[[], "Ownership"],
     ) -> None:
         self._config = {
             **config,
@@ -81,19 +93,35 @@ class CheckpointWriter:
         self.partition = partition
         self._progress_topic = progress_topic
         self._read_progress = read_progress
-        self._still_ours = still_ours
+        self._ownership = ownership
         self._producer: Producer | None = None
 
     def fence(self) -> bool:
         """Fence whoever wrote before, and abort what it left open; False when the partition is not ours."""
-        # init_transactions is last-caller-wins: a stale owner must not call it.
-        if not self._still_ours():
-            return False
         self._producer = None
+        # init_transactions is last-caller-wins: a stale owner must not call it.
+        if not self._surely_ours():
+            return False
         producer = Producer(self._config)
         producer.init_transactions(_INIT_SECONDS)
         self._producer = producer
         return True
+
+    def _surely_ours(self) -> bool:
+        deadline = time.monotonic() + TRANSACTION_TIMEOUT_MS / 1_000
+        while time.monotonic() < deadline:
+            ownership = self._ownership()
+            if ownership is not Ownership.UNSURE:
+                return ownership is Ownership.OURS
+            time.sleep(_UNSURE_PAUSE_SECONDS)
+        raise CheckpointFailedError(f"partition {self.partition}: the group did not tell whose it is")
+
+    def close(self) -> None:
+        """Abort what is open, so that readers need not wait for its time-out, and end the producer."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaException):
+                producer.abort_transaction(_ABORT_SECONDS)
 
     def transact(self, records: list[Record], header: bytes = b"") -> None:
         """Write records in one transaction, committing again while the error is retriable."""
@@ -135,11 +163,11 @@ class CheckpointWriter:
         if not self.fence():
             return Outcome.LOST
         found = self._read_progress(self)
-        if found is not None and found.version == checkpoint.progress.version:
+        # The number alone would not tell: another owner may have written a checkpoint of the same one meanwhile.
+        if found == checkpoint.progress:
             return Outcome.COMMITTED
-        before = checkpoint.before
-        first = found is None and before.checkpoint == 0
-        if first or (found is not None and found.version == before.version):
+        first = found is None and checkpoint.before.checkpoint == 0
+        if first or found == checkpoint.before:
             return None
         return Outcome.DIVERGED
 

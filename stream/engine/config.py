@@ -17,6 +17,7 @@ class EngineConfig(Struct, frozen=True, kw_only=True):
     state_topics: tuple[str, ...]
     checkpoint_interval_seconds: float = 0.25
     merge_grace_seconds: float = 0.05
+    session_timeout_seconds: float = 10.0
     accept_new_state: bool = False
     cache_folder: Path | None = None
 

@@ -19,10 +19,15 @@ class Phase(Enum):
 
 
 class Holding:
-    """One partition given to this worker."""
+    """One life of a partition here: what fails or is lost is dropped whole, and another holding begins.
 
-    def __init__(self, number: int) -> None:
+    `task` is the last of what was begun for it, one after the other; `in_flight` is the one checkpoint under way.
+    """
+
+    def __init__(self, number: int, failures: int = 0) -> None:
         self.number = number
+        self.failures = failures
+        self.failure = ""
         self.phase = Phase.TAKING_OVER
         self.owned = True
         self.seeking = False
@@ -31,8 +36,6 @@ class Holding:
         self.cancelled = threading.Event()
         self.task: asyncio.Task[None] | None = None
         self.in_flight: asyncio.Task[None] | None = None
-        self.failures = 0
-        self.failure = ""
         self.restored_records = 0
         self.waiting_since: float | None = None
         self.since = time.monotonic()
@@ -41,3 +44,13 @@ class Holding:
         """Change the phase, noting when."""
         self.phase = phase
         self.since = time.monotonic()
+
+    def count_restored(self, records: int) -> None:
+        """So many more were read; called from the thread that restores."""
+        self.restored_records += records
+        self.since = time.monotonic()
+
+    @property
+    def reading(self) -> Partition | None:
+        """Its partition, if batches may be booked into it."""
+        return self.partition if self.phase is Phase.RUNNING and not self.seeking else None

@@ -20,7 +20,8 @@ def lags(holding: Holding, reader: Reader) -> list[Lag]:
     if partition is None:
         return []
     # The last stable offset counts a marker after the last record: what is read to its end has no lag.
-    settled = lane is not None and lane.caught_up and partition.settled
+    read = lane is not None and lane.caught_up and lane.position == partition.position
+    settled = read and partition.settled
     found = []
     for topic, offset in partition.durable.offsets.items():
         ends = reader.ends.get((topic, holding.number))

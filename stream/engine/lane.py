@@ -32,6 +32,7 @@ class Batch(Struct, frozen=True, gc=False):
     next: Offsets
     runs: list[Run]
     count: int
+    size_bytes: int = 0
 
 
 class Lane:
@@ -43,21 +44,21 @@ class Lane:
         self.grace_seconds = grace_seconds
         self.delivered = 0
         self.delivered_at = 0.0
-        self.waiting_bytes = 0
-        self.paused: int | None = None
+        self.paused: set[int] = set()
         self._position = position
         self._many: deque[tuple[float, list[Message]]] = deque()
         self._few: deque[tuple[float, Message]] = deque()
-        self._many_waiting = 0
+        self._waiting_records = [0, 0]
+        self._waiting_bytes = [0, 0]
         self._at_end = [False, False]
 
     def receive(self, which: int, records: list[Message], received: float) -> None:
         """Take records of one input, in order; `received` is this machine's monotonic clock, in seconds."""
         self._at_end[which] = False
-        self.waiting_bytes += sum(map(len, records))
+        self._waiting_records[which] += len(records)
+        self._waiting_bytes[which] += sum(map(len, records))
         if which == MANY:
             self._many.append((received, records))
-            self._many_waiting += len(records)
         else:
             self._few.extend((received, record) for record in records)
 
@@ -66,17 +67,21 @@ class Lane:
         self._at_end[which] = True
 
     @property
+    def position(self) -> Offsets:
+        """The next offsets of the inputs, of what was handed out."""
+        return self._position
+
+    @property
     def waiting_records(self) -> int:
-        return self._many_waiting + len(self._few)
+        return sum(self._waiting_records)
 
     @property
-    def full(self) -> bool:
-        return self.waiting_records >= MOST_RECORDS_WAITING or self.waiting_bytes >= MOST_BYTES_WAITING
+    def waiting_bytes(self) -> int:
+        return sum(self._waiting_bytes)
 
-    @property
-    def fuller(self) -> int:
-        """The input with more records waiting."""
-        return MANY if self._many_waiting >= len(self._few) else FEW
+    def full(self, which: int) -> bool:
+        """Enough of that input waits."""
+        return self._waiting_records[which] >= MOST_RECORDS_WAITING or self._waiting_bytes[which] >= MOST_BYTES_WAITING
 
     @property
     def caught_up(self) -> bool:
@@ -98,10 +103,14 @@ class Lane:
                 break
         if not runs:
             return None
-        self.waiting_bytes -= sum(sum(map(len, records)) for _, records in runs)
+        taken_bytes = [sum(sum(map(len, records)) for which, records in runs if which == each) for each in (MANY, FEW)]
+        self._waiting_bytes[MANY] -= taken_bytes[MANY]
+        self._waiting_bytes[FEW] -= taken_bytes[FEW]
         self.delivered += 1
         self.delivered_at = now
-        return Batch(self.partition, self.epoch, after, self._position, runs, LARGEST_BATCH_RECORDS - left)
+        return Batch(
+            self.partition, self.epoch, after, self._position, runs, LARGEST_BATCH_RECORDS - left, sum(taken_bytes)
+        )
 
     def _settled(self, other: int, received: float, now: float) -> bool:
         return self._at_end[other] and now - received >= self.grace_seconds
@@ -121,13 +130,14 @@ class Lane:
         if room < len(many):
             taken = many[:room]
             self._many.appendleft((received, many[room:]))
-        self._many_waiting -= len(taken)
+        self._waiting_records[MANY] -= len(taken)
         self._position = (offset_after(taken[-1]), self._position[FEW])
         _extend(runs, MANY, taken)
         return len(taken)
 
     def _take_few(self, runs: list[Run]) -> int:
         _, record = self._few.popleft()
+        self._waiting_records[FEW] -= 1
         self._position = (self._position[MANY], offset_after(record))
         _extend(runs, FEW, [record])
         return 1

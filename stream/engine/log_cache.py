@@ -1,24 +1,26 @@
 """A log's content in a local file, written when a partition is given up, so that a restart does not read it all."""
 
 import logging
+import os
 import struct
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 logger = logging.getLogger(__name__)
 
-_MAGIC = b"CSLOG002"
+_MAGIC = b"CSLOG003"
 _HEADER = struct.Struct("<8s32sqq")
-_LENGTH = struct.Struct("<q")
+_CHUNK = struct.Struct("<qI")
 
 
 class CachedLog(Struct, frozen=True):
     """A log as it was, in chunks; reading goes on at `offset`."""
 
     offset: int
-    chunks: list[bytes]
+    chunks: Sequence[bytes | memoryview]
 
 
 class LogCache:
@@ -39,11 +41,13 @@ class LogCache:
                 file.write(_HEADER.pack(_MAGIC, topic_id.encode()[:32], offset, 0))
                 count = 0
                 for count, chunk in enumerate(chunks, 1):  # noqa: B007  the last one is the count
-                    file.write(_LENGTH.pack(len(chunk)))
+                    file.write(_CHUNK.pack(len(chunk), zlib.crc32(chunk)))
                     file.write(chunk)
                 # Only a file that was written to its end has its count.
                 file.seek(0)
                 file.write(_HEADER.pack(_MAGIC, topic_id.encode()[:32], offset, count))
+                file.flush()
+                os.fsync(file.fileno())
             part.replace(path)
         except OSError as error:
             logger.warning("the cache %s was not written: %s", path, error)
@@ -72,10 +76,14 @@ def _unpack(content: bytes, topic_id: str) -> CachedLog | None:
     magic, identity, offset, count = _HEADER.unpack_from(content)
     if magic != _MAGIC or identity.rstrip(b"\0") != topic_id.encode()[:32] or not count:
         return None
-    chunks = []
+    chunks: list[memoryview] = []
+    whole = memoryview(content)
     place = _HEADER.size
     for _ in range(count):
-        (length,) = _LENGTH.unpack_from(content, place)
-        place += _LENGTH.size + length
-        chunks.append(content[place - length : place])
+        length, checksum = _CHUNK.unpack_from(content, place)
+        place += _CHUNK.size + length
+        chunk = whole[place - length : place]
+        if zlib.crc32(chunk) != checksum:
+            return None
+        chunks.append(chunk)
     return CachedLog(offset, chunks) if place == len(content) else None

@@ -3,14 +3,15 @@
 import asyncio
 import functools
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from confluent_kafka import KafkaException
+
 from stream.engine.broadcast import Broadcast
-from stream.engine.checkpoint import CheckpointWriter, Outcome, UnwritableCheckpointError
+from stream.engine.checkpoint import CheckpointWriter, Outcome, Ownership, UnwritableCheckpointError
 from stream.engine.config import EngineConfig
 from stream.engine.holding import Holding, Phase
 from stream.engine.lag import note_waiting
@@ -29,9 +30,10 @@ T = TypeVar("T")
 REVOKE_SECONDS = 2.0
 MOST_FAILURES = 3
 VANISHED_SECONDS = 5.0
-_THREADS = 16
-_FAILURE_PAUSE_SECONDS = 1.0
-_STOPPED_PAUSE_SECONDS = 0.1
+_CHECKPOINT_THREADS = 16
+# Restores take a thread for minutes: checkpoints must not wait behind them.
+_TAKE_OVER_THREADS = 4
+_PAUSE_SECONDS = 1.0
 
 
 class Owner:
@@ -49,6 +51,8 @@ class Owner:
         self.holdings: dict[int, Holding] = {}
         self.reader = Reader(config.kafka, config.inputs, config.merge_grace_seconds)
         self.assigned = False
+        self.group_heard_at: float | None = None
+        """When the group last answered a heartbeat, on the monotonic clock; None where nobody tells."""
         self._stopped = False
         self._config = config
         self._make_processor = make_processor
@@ -57,26 +61,29 @@ class Owner:
         self._on_fatal = on_fatal
         self._on_checkpoint = on_checkpoint
         self._cache = LogCache(config.cache_folder)
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="checkpoint")
+        self._checkpoints = ThreadPoolExecutor(_CHECKPOINT_THREADS, thread_name_prefix="checkpoint")
+        self._take_overs = ThreadPoolExecutor(_TAKE_OVER_THREADS, thread_name_prefix="take-over")
         self._plan = RecoveryPlan(config.progress_topic, config.outputs, config.inputs, config.accept_new_state)
 
-    # --- the group gives and takes -------------------------------------------------------------------------------
+    # --- the group gives and takes ---
 
     def assign(self, numbers: Iterable[int]) -> None:
         """Note what is ours from now on and return: heartbeats start only after the group's callback returns."""
+        if self._stopped:
+            return
         mine = set(numbers)
         self.assigned = True
         for number in set(self.holdings) - mine:
-            self._drop(self.holdings.pop(number))
+            self._drop(self.holdings[number])
         for number in mine:
             holding = self.holdings.get(number)
-            if holding is not None and holding.phase is Phase.SUSPENDED and holding.partition is not None:
+            if holding is None:
+                self._begin(Holding(number))
+            elif not holding.owned and holding.phase is Phase.SUSPENDED:
                 holding.owned = True
-                holding.task = asyncio.create_task(self._resume(holding))
-            elif holding is None or not holding.owned:
-                if holding is not None:
-                    self._drop(holding)
-                self._begin(number)
+                self._spawn(holding, self._resume)
+            elif not holding.owned:
+                self._begin_again(holding)
 
     async def revoke(self, numbers: Iterable[int]) -> None:
         """Stop reading, write one last checkpoint within 2 s, keep the state: it may come back."""
@@ -89,37 +96,44 @@ class Owner:
     async def stop(self) -> None:
         """Give everything up: last checkpoints, caches, threads."""
         self._stopped = True
-        running = [each for each in self.holdings.values() if each.phase is Phase.RUNNING]
-        starts = await asyncio.gather(*(self._log_ends(each) for each in running))
-        await self.revoke(list(self.holdings))
-        for holding, ends in zip(running, starts, strict=True):
-            if holding.partition is not None and holding.in_flight is None and ends is not None:
-                await self._in_thread(self._save_caches, holding.partition, ends)
+        await asyncio.gather(*(self._give_up(holding) for holding in list(self.holdings.values())))
+        begun = [holding.task for holding in self.holdings.values() if holding.task is not None]
+        writing = [holding.in_flight for holding in self.holdings.values() if holding.in_flight is not None]
         for holding in list(self.holdings.values()):
             self._drop(holding)
-        self.holdings.clear()
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, *writing, return_exceptions=True)
         await asyncio.get_running_loop().run_in_executor(None, self.reader.close)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._take_overs.shutdown(wait=False, cancel_futures=True)
+        self._checkpoints.shutdown(wait=False)
 
-    # --- records come --------------------------------------------------------------------------------------------
+    def refuse_all(self, error: Exception) -> None:
+        """Write nothing more, of any partition: the topics are not what they were."""
+        for number in list(self.holdings):
+            self._refuse(number, error)
+
+    # --- records come ---
 
     async def poll(self) -> list[Batch]:
         """The reader's next batches; raises what cannot be read around."""
         if self._stopped:
-            await asyncio.sleep(_STOPPED_PAUSE_SECONDS)
+            await asyncio.sleep(_PAUSE_SECONDS)
             return []
         batches = await self._in_reader(self.reader.poll, self._booked_batches)
         for number, lost in list(self.reader.lost.items()):
+            self.reader.lost.pop(number, None)
             self._refuse(number, lost)
         return batches
 
     def apply(self, batch: Batch) -> None:
         """Book a batch, or have its partition read again from where it stands."""
         holding = self.holdings.get(batch.partition)
-        if holding is None or holding.partition is None or holding.phase is not Phase.RUNNING or holding.seeking:
+        partition = holding.reading if holding is not None else None
+        if holding is None or partition is None:
             return
         try:
-            applied = holding.partition.apply(batch, self.reader.epoch(batch.partition))
+            applied = partition.apply(batch, self.reader.epoch(batch.partition))
         except BrokenPartitionError as error:
             self._fail(holding, error)
             return
@@ -129,38 +143,37 @@ class Owner:
 
     def _booked_batches(self, number: int) -> int | None:
         holding = self.holdings.get(number)
-        if holding is None or holding.partition is None or holding.phase is not Phase.RUNNING or holding.seeking:
-            return None
-        return None if holding.partition.full else holding.partition.booked_batches
+        partition = holding.reading if holding is not None else None
+        return None if partition is None or partition.full else partition.booked_batches
 
     def _seek_to_progress(self, holding: Holding) -> None:
         holding.seeking = True
-        task = asyncio.create_task(self._seek(holding))
-        holding.task = task
+        self._spawn(holding, self._seek)
 
     async def _seek(self, holding: Holding) -> None:
-        if holding.partition is not None:
-            await self._in_reader(self.reader.seek, holding.number, holding.partition.position)
-            holding.partition.booked_batches = 0
-        holding.seeking = False
+        partition = holding.partition
+        try:
+            if partition is not None and holding.phase is Phase.RUNNING:
+                await self._in_reader(self.reader.seek, holding.number, partition.position)
+                partition.booked_batches = 0
+        finally:
+            holding.seeking = False
 
-    # --- every checkpoint interval -------------------------------------------------------------------------------
+    # --- every checkpoint interval ---
 
     def tick(self) -> None:
         """Start the checkpoints that are due; look for batches that vanished on their way."""
         now = time.monotonic()
-        for holding in self.holdings.values():
-            if holding.phase is not Phase.RUNNING or holding.partition is None:
-                continue
-            if holding.in_flight is None:
+        for holding in list(self.holdings.values()):
+            if holding.phase is Phase.RUNNING and holding.partition is not None:
                 self._start_checkpoint(holding, empty=False)
-            note_waiting(holding, self.reader, now)
-            self._look_for_vanished(holding, now)
+                note_waiting(holding, self.reader, now)
+                self._look_for_vanished(holding, now)
 
     def _look_for_vanished(self, holding: Holding, now: float) -> None:
         """Flow control may clear what Faust had queued: then nothing more would come, and no gap would show."""
-        partition, lane = holding.partition, self.reader.lane(holding.number)
-        if partition is None or lane is None or holding.seeking or partition.full:
+        partition, lane = holding.reading, self.reader.lane(holding.number)
+        if partition is None or lane is None or partition.full:
             return
         under_way = lane.delivered - partition.booked_batches
         if under_way > 0 and now - max(lane.delivered_at, partition.last_booked_at) > VANISHED_SECONDS:
@@ -168,9 +181,10 @@ class Owner:
             self._seek_to_progress(holding)
 
     def _start_checkpoint(self, holding: Holding, *, empty: bool) -> asyncio.Task[None] | None:
+        """The checkpoint under way, or a new one; None when there is nothing to write."""
         partition = holding.partition
-        if partition is None:
-            return None
+        if holding.in_flight is not None or partition is None:
+            return holding.in_flight
         try:
             checkpoint = partition.prepare(empty=empty)
         except BrokenPartitionError as error:
@@ -182,79 +196,99 @@ class Owner:
         return holding.in_flight
 
     async def _write(self, holding: Holding, partition: Partition, checkpoint: Checkpoint) -> None:
-        assert holding.writer is not None  # noqa: S101  set before the phase is RUNNING
+        assert holding.writer is not None  # noqa: S101  set before there is a partition
         began = time.monotonic()
         try:
-            outcome = await self._in_thread(holding.writer.write, checkpoint)
+            outcome = await self._in_pool(self._checkpoints, holding.writer.write, checkpoint)
         except UnwritableCheckpointError as error:
-            holding.in_flight = None
-            self._refuse(holding.number, error)
-            return
+            self._refuse_holding(holding, error)
         except Exception as error:
-            holding.in_flight = None
             self._fail(holding, error)
-            return
-        holding.in_flight = None
+        else:
+            self._settle(holding, partition, checkpoint, outcome, time.monotonic() - began)
+        finally:
+            holding.in_flight = None
+
+    def _settle(
+        self, holding: Holding, partition: Partition, checkpoint: Checkpoint, outcome: Outcome, seconds: float
+    ) -> None:
         if holding.partition is not partition:
             return
         if outcome is Outcome.COMMITTED:
             partition.committed(checkpoint)
-            holding.failures = 0
-            self._on_checkpoint(holding.number, time.monotonic() - began)
+            # Only input that was booked proves that what failed before goes well now.
+            if checkpoint.progress.offsets != checkpoint.before.offsets:
+                holding.failures = 0
+            self._on_checkpoint(holding.number, seconds)
         elif holding.owned:
             logger.warning("partition %s: its checkpoint %s, taking it over again", holding.number, outcome.value)
-            self._retake(holding)
+            self._begin_again(holding)
         else:
-            holding.partition = None
+            self._drop(holding)
 
-    # --- taking over ---------------------------------------------------------------------------------------------
+    # --- taking over ---
 
-    def _begin(self, number: int) -> None:
-        holding = self.holdings[number] = Holding(number)
-        holding.task = asyncio.create_task(self._take_over(holding))
+    def _begin(self, holding: Holding) -> None:
+        self.holdings[holding.number] = holding
+        self._spawn(holding, self._take_over)
+
+    def _begin_again(self, holding: Holding) -> None:
+        self._drop(holding)
+        self._begin(Holding(holding.number, holding.failures))
 
     async def _take_over(self, holding: Holding) -> None:
-        number = holding.number
-        began = time.monotonic()
-        try:
-            await self._broadcast.caught_up()
-            recovery = Recovery(
-                self._config.kafka,
-                self._plan,
-                self._topology,
-                self._cache,
-                holding.cancelled,
-                lambda count: self._count_restored(holding, count),
-            )
-            holding.writer = self._writer(holding)
-            restored = await self._in_thread(recovery.run, holding.writer, self._make_processor(number))
-            await self._broadcast.reached(restored.progress.broadcast_offset)
-        except CancelledTakeOverError:
+        number, began = holding.number, time.monotonic()
+        await self._in_reader(self.reader.stop, number)
+        await asyncio.sleep(_PAUSE_SECONDS * holding.failures)
+        await self._broadcast.caught_up()
+        if not self._is_ours(holding):
             return
-        except RefusedError as error:
-            self._refuse(number, error)
+        writer = holding.writer = self._writer(holding)
+        recovery = Recovery(
+            self._config.kafka, self._plan, self._topology, self._cache, holding.cancelled, holding.count_restored
+        )
+        restored = await self._in_pool(self._take_overs, recovery.run, writer, self._make_processor(number))
+        await self._broadcast.reached(restored.progress.broadcast_offset)
+        if not self._is_ours(holding):
             return
-        except Exception as error:
-            self._fail(holding, error)
-            return
-        if not holding.owned:
-            return
-        partition = Partition(
+        holding.partition = Partition(
             number,
             self._config.inputs,
             restored.processor,
             restored.progress,
             restored.topology,
             self._broadcast.value,
+            restored.claim,
         )
-        holding.partition = partition
-        await self._in_reader(self.reader.start, number, partition.position)
-        if holding.owned:
+        await self._start_reading(holding, holding.partition)
+        logger.info(
+            "partition %s taken over in %.2f s, %s records", number, time.monotonic() - began, holding.restored_records
+        )
+
+    async def _start_reading(self, holding: Holding, partition: Partition) -> None:
+        epoch = await self._in_reader(self.reader.start, holding.number, partition.position)
+        if self._is_ours(holding) and holding.partition is partition:
+            partition.booked_batches = 0
             holding.enter(Phase.RUNNING)
-            seconds = time.monotonic() - began
-            logger.info("partition %s taken over in %.2f s, %s records", number, seconds, restored.records)
         else:
-            await self._in_reader(self.reader.stop, number)
+            await self._in_reader(self.reader.stop, holding.number, epoch)
+
+    async def _resume(self, holding: Holding) -> None:
+        """What stayed goes on after an empty checkpoint proved that nobody fenced us meanwhile."""
+        while holding.in_flight is not None:
+            await asyncio.wait([holding.in_flight])
+        partition = holding.partition
+        if not self._is_ours(holding) or holding.phase is not Phase.SUSPENDED:
+            return
+        if partition is None or partition.broken is not None:
+            self._begin_again(holding)
+            return
+        holding.cancelled.clear()
+        writing = self._start_checkpoint(holding, empty=True)
+        if writing is not None:
+            await asyncio.wait([writing])
+        if self._is_ours(holding) and holding.partition is partition and holding.phase is Phase.SUSPENDED:
+            await self._start_reading(holding, partition)
 
     def _writer(self, holding: Holding) -> CheckpointWriter:
         config = self._config
@@ -268,114 +302,146 @@ class Owner:
             holding.number,
             config.progress_topic,
             read_progress,
-            lambda: holding.owned and self.holdings.get(holding.number) is holding,
+            lambda: self._ownership(holding),
         )
 
-    def _count_restored(self, holding: Holding, count: int) -> None:
-        holding.restored_records += count
+    def _ownership(self, holding: Holding) -> Ownership:
+        """Asked from threads, right before somebody is fenced: a process that stood still may have lost the group."""
+        if not self._is_ours(holding):
+            return Ownership.GONE
+        heard_at = self.group_heard_at
+        fresh = heard_at is None or time.monotonic() - heard_at < self._config.session_timeout_seconds
+        return Ownership.OURS if fresh else Ownership.UNSURE
 
-    async def _resume(self, holding: Holding) -> None:
-        """What stayed goes on after an empty checkpoint proved that nobody fenced us meanwhile."""
-        if holding.in_flight is not None:
-            await asyncio.wait([holding.in_flight])
-        partition = holding.partition
-        if partition is None or partition.broken is not None:
-            self._retake(holding)
-            return
-        holding.cancelled = threading.Event()
-        writing = self._start_checkpoint(holding, empty=True)
-        if writing is not None:
-            await writing
-        if holding.partition is not partition or not holding.owned or holding.phase is not Phase.SUSPENDED:
-            return
-        partition.booked_batches = 0
-        await self._in_reader(self.reader.start, holding.number, partition.position)
-        if holding.owned:
-            holding.enter(Phase.RUNNING)
-        else:
-            await self._in_reader(self.reader.stop, holding.number)
+    def _is_ours(self, holding: Holding) -> bool:
+        return holding.owned and self.holdings.get(holding.number) is holding
 
-    async def _suspend(self, holding: Holding) -> None:
+    # --- giving up ---
+
+    async def _suspend(self, holding: Holding, *, empty: bool = False) -> None:
         if holding.phase is not Phase.RUNNING:
             return
         holding.enter(Phase.SUSPENDED)
         await self._in_reader(self.reader.stop, holding.number)
         try:
-            await asyncio.wait_for(asyncio.shield(self._last_checkpoint(holding)), REVOKE_SECONDS)
+            await asyncio.wait_for(asyncio.shield(self._last_checkpoint(holding, empty=empty)), REVOKE_SECONDS)
         except TimeoutError:
             logger.warning("partition %s: its last checkpoint takes longer than %s s", holding.number, REVOKE_SECONDS)
 
-    async def _last_checkpoint(self, holding: Holding) -> None:
-        if holding.in_flight is not None:
+    async def _last_checkpoint(self, holding: Holding, *, empty: bool) -> None:
+        while holding.in_flight is not None:
             await asyncio.wait([holding.in_flight])
         if holding.partition is not None and holding.partition.broken is None:
-            writing = self._start_checkpoint(holding, empty=False)
+            writing = self._start_checkpoint(holding, empty=empty)
             if writing is not None:
-                await writing
+                await asyncio.wait([writing])
 
-    # --- failing -------------------------------------------------------------------------------------------------
-
-    def _fail(self, holding: Holding, error: BaseException) -> None:
-        """Drop a partition's memory and take it over again; after some times in a row the process ends."""
-        holding.failures += 1
-        holding.failure = str(error)
-        holding.partition = None
-        logger.error("partition %s failed (%s of %s): %s", holding.number, holding.failures, MOST_FAILURES, error)
-        if not holding.owned:
-            return
-        if holding.failures >= MOST_FAILURES:
-            holding.enter(Phase.FAILED)
-            self._on_fatal(error)
-            return
-        self._retake(holding)
-
-    def _retake(self, holding: Holding) -> None:
-        holding.partition = None
-        holding.cancelled = threading.Event()
-        holding.enter(Phase.TAKING_OVER)
-        holding.task = asyncio.create_task(self._take_over_after_pause(holding))
-
-    async def _take_over_after_pause(self, holding: Holding) -> None:
-        await self._in_reader(self.reader.stop, holding.number)
-        await asyncio.sleep(_FAILURE_PAUSE_SECONDS * holding.failures)
-        if holding.owned:
-            await self._take_over(holding)
-
-    def _refuse(self, number: int, error: Exception) -> None:
-        """A partition that only a person can mend: it stays ours and unhealthy, the others go on."""
-        holding = self.holdings.get(number)
-        self.reader.lost.pop(number, None)
-        if holding is None or holding.phase is Phase.FAILED:
-            return
-        logger.error("%s", error)
-        holding.failure = str(error)
-        holding.partition = None
-        holding.enter(Phase.FAILED)
-        holding.task = asyncio.create_task(self._in_reader(self.reader.stop, number))
-
-    def _drop(self, holding: Holding) -> None:
+    async def _give_up(self, holding: Holding) -> None:
+        """The last checkpoint, and a cache of the logs if that checkpoint proves that all before it was ours."""
+        partition = holding.partition
+        ends = None
+        if partition is not None and holding.phase is Phase.RUNNING and self._config.cache_folder is not None:
+            ends = await self._in_reader(self._log_ends, partition)
+        before = partition.durable if partition is not None else None
         holding.owned = False
         holding.cancelled.set()
-        holding.partition = None
+        await self._suspend(holding, empty=True)
+        if partition is None or ends is None or holding.in_flight is not None:
+            return
+        if partition.durable is not before and partition.settled:
+            await self._in_pool(self._checkpoints, self._save_caches, partition, ends)
 
-    # --- stopping ------------------------------------------------------------------------------------------------
-
-    async def _log_ends(self, holding: Holding) -> dict[str, int] | None:
-        """Read before the last checkpoint: that it succeeds proves that all before these ends is ours."""
-        if self._config.cache_folder is None or holding.partition is None:
+    def _log_ends(self, partition: Partition) -> dict[str, int] | None:
+        topics = [log.topic for log in partition.processor.logs]
+        try:
+            return self.reader.log_ends(topics, partition.number)
+        except KafkaException as error:
+            logger.warning("partition %s keeps no cache: %s", partition.number, error)
             return None
-        topics = [log.topic for log in holding.partition.processor.logs]
-        return await self._in_reader(self.reader.log_ends, topics, holding.number)
 
     def _save_caches(self, partition: Partition, ends: dict[str, int]) -> None:
         for log in partition.processor.logs:
             identity = self._topology.topics[log.topic].id
             self._cache.save(log.topic, partition.number, identity, ends[log.topic], log.dump())
 
-    async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    def _fail(self, holding: Holding, error: BaseException) -> None:
+        """Drop a partition's memory and take it over again, a few times in a row."""
+        if self.holdings.get(holding.number) is not holding:
+            return
+        holding.failures += 1
+        logger.error("partition %s failed (%s of %s): %s", holding.number, holding.failures, MOST_FAILURES, error)
+        if not holding.owned:
+            self._drop(holding)
+        elif holding.failures < MOST_FAILURES:
+            self._begin_again(holding)
+        else:
+            self._refuse_holding(holding, error)
+            # What the pipeline makes of a record concerns this partition alone; anything else, the process.
+            if not isinstance(error, BrokenPartitionError):
+                self._on_fatal(error)
+
+    def _refuse(self, number: int, error: BaseException) -> None:
+        holding = self.holdings.get(number)
+        if holding is not None:
+            self._refuse_holding(holding, error)
+
+    def _refuse_holding(self, holding: Holding, error: BaseException) -> None:
+        """A partition that only a person can mend: it stays ours and unhealthy, the others go on."""
+        if self.holdings.get(holding.number) is not holding or holding.phase is Phase.FAILED:
+            return
+        logger.error("%s", error)
+        refused = Holding(holding.number, holding.failures)
+        refused.owned = holding.owned
+        refused.failure = str(error)
+        refused.enter(Phase.FAILED)
+        self._drop(holding)
+        self.holdings[holding.number] = refused
+        self._spawn(refused, self._stop_reading)
+
+    async def _stop_reading(self, holding: Holding) -> None:
+        await self._in_reader(self.reader.stop, holding.number)
+
+    def _drop(self, holding: Holding) -> None:
+        """End this life of a partition: nothing of it is read, written or kept any more."""
+        holding.owned = False
+        holding.cancelled.set()
+        holding.partition = None
+        if self.holdings.get(holding.number) is holding:
+            del self.holdings[holding.number]
+        writer = holding.writer
+        if writer is not None and holding.in_flight is None:
+            self._checkpoints.submit(writer.close)
+        elif writer is not None and holding.in_flight is not None:
+            holding.in_flight.add_done_callback(lambda _: self._checkpoints.submit(writer.close))
+
+    # --- tasks and threads ---
+
+    def _spawn(self, holding: Holding, work: Callable[[Holding], Coroutine[None, None, None]]) -> None:
+        """Do it for the holding, after what was begun for it before; what escapes fails the holding."""
+        holding.task = asyncio.create_task(self._run(holding, holding.task, work))
+
+    async def _run(
+        self,
+        holding: Holding,
+        before: asyncio.Task[None] | None,
+        work: Callable[[Holding], Coroutine[None, None, None]],
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        try:
+            await work(holding)
+        except CancelledTakeOverError:
+            logger.info("partition %s was revoked while it was taken over", holding.number)
+        except RefusedError as error:
+            self._refuse_holding(holding, error)
+        except Exception as error:
+            self._fail(holding, error)
+
+    async def _in_pool(
+        self, pool: ThreadPoolExecutor, function: Callable[P, T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
         call = functools.partial(function, *arguments, **named)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        return await asyncio.get_running_loop().run_in_executor(pool, call)
 
     async def _in_reader(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        call = functools.partial(function, *arguments, **named)
-        return await asyncio.get_running_loop().run_in_executor(self.reader.thread, call)
+        return await self._in_pool(self.reader.thread, function, *arguments, **named)

@@ -16,7 +16,8 @@ from stream.engine.progress import Progress, Topology
 logger = logging.getLogger(__name__)
 
 MOST_RECORDS_UNCOMMITTED = 40_000
-"""How many booked records may wait behind the checkpoint in flight, before the partition takes no more."""
+MOST_BYTES_UNCOMMITTED = 64 << 20
+"""How much may be booked behind the checkpoint in flight, before the partition takes no more."""
 _HEARTBEAT_SECONDS = 3_600.0
 """A silent transactional id expires after 7 days."""
 
@@ -53,6 +54,7 @@ class Partition:
         restored: Progress,
         topology: Topology | None,
         broadcast: Callable[[], tuple[int, object]],
+        claim: str = "",
     ) -> None:
         self.number = number
         self.processor = processor
@@ -60,9 +62,10 @@ class Partition:
         self.broken: BrokenPartitionError | None = None
         self.booked_batches = 0
         self.uncommitted_records = 0
-        self.booked_records = 0
+        self.uncommitted_bytes = 0
         self.last_booked_at = self.last_checkpoint_at = time.monotonic()
         self._inputs = inputs
+        self._claim = claim
         self._broadcast = broadcast
         self._topology = topology
         self._prepared = restored
@@ -94,7 +97,7 @@ class Partition:
     @property
     def full(self) -> bool:
         """Too much waits behind a checkpoint: take no more input."""
-        return self.uncommitted_records >= MOST_RECORDS_UNCOMMITTED
+        return self.uncommitted_records >= MOST_RECORDS_UNCOMMITTED or self.uncommitted_bytes >= MOST_BYTES_UNCOMMITTED
 
     def apply(self, batch: Batch, epoch: int) -> Applied:
         """Book a batch if it follows on from what is booked: continuity is a chain, never offset arithmetic."""
@@ -107,7 +110,7 @@ class Partition:
         self._moved = True
         self.booked_batches += 1
         self.uncommitted_records += batch.count
-        self.booked_records += batch.count
+        self.uncommitted_bytes += batch.size_bytes
         self.last_booked_at = time.monotonic()
         return Applied.BOOKED
 
@@ -125,6 +128,7 @@ class Partition:
             offsets=dict(zip(self._inputs, self._offsets, strict=True)),
             broadcast_offset=self._broadcast_offset,
             clock_ms=self._clock_ms,
+            claim=self._claim,
         )
         try:
             records = self._drain(progress.version)
@@ -134,7 +138,7 @@ class Partition:
         self._prepared = progress
         self._topology = None
         self._moved = False
-        self.uncommitted_records = 0
+        self.uncommitted_records = self.uncommitted_bytes = 0
         return checkpoint
 
     def committed(self, checkpoint: Checkpoint) -> None:
@@ -147,7 +151,7 @@ class Partition:
         for table in self.processor.tables:
             records += table.drain()
         records += self.processor.drain(version, time.time_ns() // 1_000_000)
-        self.processor.committed()
+        self.processor.drained()
         return records
 
     def _book(self, runs: Sequence[Run]) -> None:

@@ -25,7 +25,7 @@ class Log(Protocol):
     def dump(self) -> Iterable[bytes]:
         """All of it, in chunks, for a local file that spares a restart the reading."""
 
-    def load(self, dumped: Iterable[bytes]) -> bool:
+    def load(self, dumped: Iterable[bytes | memoryview]) -> bool:
         """Take what `dump` returned; False when it is of no use."""
 
 
@@ -49,5 +49,5 @@ class Processor(Protocol):
     def adopt(self, broadcast: object) -> None:
         """Use this value of the broadcast topic from the next batch on."""
 
-    def committed(self) -> None:
+    def drained(self) -> None:
         """What was drained is encoded: clean rows may be evicted."""

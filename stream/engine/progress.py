@@ -18,6 +18,7 @@ class Progress(Struct, frozen=True):
 
     `offsets` are the next offsets of the inputs by topic, `broadcast_offset` the next one of the broadcast topic,
     `clock_ms` the append time of the newest record booked. `incarnation` is when the state began, in seconds.
+    `claim` is the take-over that wrote it: two owners may number their checkpoints alike.
     """
 
     checkpoint: int
@@ -25,6 +26,7 @@ class Progress(Struct, frozen=True):
     offsets: dict[str, int]
     broadcast_offset: int = 0
     clock_ms: int = 0
+    claim: str = ""
 
     @property
     def version(self) -> int:

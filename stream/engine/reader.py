@@ -22,6 +22,10 @@ _POLL_BYTES = 32 << 20
 _STATISTICS_MS = 1_000
 
 
+Place = tuple[str | None, int | None]
+"""Topic and partition, as a message has them."""
+
+
 class InputEnds(Struct):
     """Where one input ends: `stable` is the last stable offset, `high` the high watermark."""
 
@@ -46,6 +50,7 @@ class Reader:
         self._epochs: dict[int, int] = {}
         self._poll_records = LARGEST_BATCH_RECORDS
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self.polled_at = time.monotonic()
         self.ends: dict[tuple[str, int], InputEnds] = {}
         self.lost: dict[int, OffsetLostError] = {}
         self._consumer = Consumer(
@@ -74,22 +79,24 @@ class Reader:
         """The epoch of the partition's lane: batches of older ones are stale."""
         return self._epochs.get(partition, 0)
 
-    def start(self, partition: int, position: Offsets) -> None:
-        """Read a partition from `position` on."""
-        self._new_lane(partition, position)
+    def start(self, partition: int, position: Offsets) -> int:
+        """Read a partition from `position` on, and only from there; the epoch of its batches."""
+        self._leave(partition)
+        epoch = self._new_lane(partition, position)
         self._consumer.incremental_assign(self._places(partition, position))
+        return epoch
 
     def seek(self, partition: int, position: Offsets) -> None:
         """Read a partition again from `position`: what was handed out before is stale."""
         if partition in self._lanes:
-            self.stop(partition)
             self.start(partition, position)
 
-    def stop(self, partition: int) -> None:
-        """Read a partition no longer."""
-        if self._lanes.pop(partition, None) is not None:
-            self._epochs[partition] += 1
-            self._consumer.incremental_unassign([TopicPartition(topic, partition) for topic in self._inputs])
+    def stop(self, partition: int, epoch: int | None = None) -> None:
+        """Read a partition no longer; with an epoch, only if no later one began."""
+        if epoch is not None and epoch != self.epoch(partition):
+            return
+        self._leave(partition)
+        # A seek keeps them: health could not tell how long input waits if each began the count anew.
         for topic in self._inputs:
             self.ends.pop((topic, partition), None)
 
@@ -109,7 +116,7 @@ class Reader:
         `applied` says how many batches of the current epoch a partition has booked, None while it takes no more.
         """
         self._receive(self._consume())
-        now = time.monotonic()
+        now = self.polled_at = time.monotonic()
         batches = []
         for lane in self._lanes.values():
             self._hold_back(lane)
@@ -136,53 +143,61 @@ class Reader:
 
     def _receive(self, messages: list[Message]) -> None:
         received = time.monotonic()
-        runs: dict[tuple[str | None, int | None], list[Message]] = {}
-        ended: set[tuple[str | None, int | None]] = set()
+        runs: dict[Place, list[Message]] = {}
+        ended: set[Place] = set()
+        errors: list[tuple[Place, KafkaError]] = []
         for message in messages:
             place = (message.topic(), message.partition())
             error = message.error()
-            if error is not None:
-                self._meet(error, place, ended)
-                continue
-            ended.discard(place)
-            run = runs.get(place)
-            if run is None:
-                runs[place] = [message]
+            if error is None:
+                ended.discard(place)
+                run = runs.get(place)
+                if run is None:
+                    runs[place] = [message]
+                else:
+                    run.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ended.add(place)
             else:
-                run.append(message)
-        for (topic, partition), run in runs.items():
-            lane = self._lanes.get(partition) if partition is not None else None
-            if lane is not None and topic is not None:
-                lane.receive(self._which[topic], run, received)
-        for topic, partition in ended:
-            lane = self._lanes.get(partition) if partition is not None else None
-            if lane is not None and topic is not None:
-                lane.reached_end(self._which[topic])
+                errors.append((place, error))
+        for place, run in runs.items():
+            lane = self._lane_of(place)
+            if lane is not None:
+                lane.receive(self._which[place[0] or ""], run, received)
+        for place in ended:
+            lane = self._lane_of(place)
+            if lane is not None:
+                lane.reached_end(self._which[place[0] or ""])
+        # Only now: whatever an error leads to, no record that was consumed is missing.
+        for place, error in errors:
+            self._meet(place, error)
         self._bound_poll(messages)
 
-    def _meet(
-        self,
-        error: KafkaError,
-        place: tuple[str | None, int | None],
-        ended: set[tuple[str | None, int | None]],
-    ) -> None:
-        if error.code() == KafkaError._PARTITION_EOF:
-            ended.add(place)
-        elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+    def _lane_of(self, place: Place) -> Lane | None:
+        return self._lanes.get(place[1]) if place[1] is not None else None
+
+    def _meet(self, place: Place, error: KafkaError) -> None:
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             self._lose(place, error)
         elif error.fatal():
             raise KafkaException(error)
         else:
             logger.warning("reading %s [%s]: %s", *place, error.str())
 
-    def _lose(self, place: tuple[str | None, int | None], error: KafkaError) -> None:
+    def _lose(self, place: Place, error: KafkaError) -> None:
         topic, partition = place
-        if topic is None or partition is None:
+        lane = self._lane_of(place)
+        if topic is None or partition is None or lane is None:
             return
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5.0)
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5.0)
+            holds = f"offsets {low} to {high}"
+        except KafkaException:
+            holds = "unknown offsets"
         self.lost[partition] = OffsetLostError(
-            f"{topic} [{partition}] holds offsets {low} to {high}, and the partition's progress is outside: "
-            f"{error.str()}. Input was deleted before it was booked, or the topic is not the one it was."
+            f"{topic} [{partition}] holds {holds}, and the partition's progress is "
+            f"{lane.position[self._which[topic]]}: {error.str()}. Input was deleted before it was booked, or the topic "
+            "is not the one it was."
         )
 
     def _bound_poll(self, messages: list[Message]) -> None:
@@ -192,18 +207,28 @@ class Reader:
             self._poll_records = max(16, min(LARGEST_BATCH_RECORDS, _POLL_BYTES // largest))
 
     def _hold_back(self, lane: Lane) -> None:
-        """Stop fetching the fuller input of a lane that is full; the other one may be what it waits for."""
-        if lane.full and lane.paused is None:
-            lane.paused = lane.fuller
-            self._consumer.pause([TopicPartition(self._inputs[lane.paused], lane.partition)])
-        elif lane.paused is not None and not lane.full:
-            self._consumer.resume([TopicPartition(self._inputs[lane.paused], lane.partition)])
-            lane.paused = None
+        """Stop fetching an input of which too much waits; when both wait, the lane hands out from both."""
+        for which, topic in enumerate(self._inputs):
+            if lane.full(which) and which not in lane.paused:
+                lane.paused.add(which)
+                self._consumer.pause([TopicPartition(topic, lane.partition)])
+            elif which in lane.paused and not lane.full(which):
+                lane.paused.discard(which)
+                self._consumer.resume([TopicPartition(topic, lane.partition)])
 
-    def _new_lane(self, partition: int, position: Offsets) -> None:
+    def _leave(self, partition: int) -> None:
+        lane = self._lanes.pop(partition, None)
+        if lane is not None:
+            self._epochs[partition] += 1
+            # librdkafka keeps a pause over unassign and assign.
+            self._consumer.resume([TopicPartition(self._inputs[which], partition) for which in lane.paused])
+            self._consumer.incremental_unassign([TopicPartition(topic, partition) for topic in self._inputs])
+
+    def _new_lane(self, partition: int, position: Offsets) -> int:
         epoch = self._epochs[partition] = self._epochs.get(partition, 0) + 1
         self.lost.pop(partition, None)
         self._lanes[partition] = Lane(partition, epoch, position, self._grace_seconds)
+        return epoch
 
     def _places(self, partition: int, position: Offsets) -> list[TopicPartition]:
         return [TopicPartition(topic, partition, position[self._which[topic]]) for topic in self._inputs]
@@ -211,7 +236,8 @@ class Reader:
     def _note_ends(self, statistics: str) -> None:
         for topic, of_topic in _decode_statistics(statistics.encode()).topics.items():
             for partition, ends in of_topic.partitions.items():
-                if int(partition) in self._lanes:
+                # Unknown again from a seek to the first fetch.
+                if int(partition) in self._lanes and ends.ls_offset >= 0:
                     self.ends[topic, int(partition)] = InputEnds(ends.ls_offset, ends.hi_offset)
 
 

@@ -29,6 +29,15 @@ _WAIT_SECONDS = 0.2
 _STALL_SECONDS = 120.0
 _TAIL_RECORDS = 64
 _SKEW_MS = 5 * 60_000
+# Other errors are of the way to the broker: they pass, or the stall ends the take-over.
+_HOPELESS = frozenset(
+    {
+        KafkaError._AUTO_OFFSET_RESET,
+        KafkaError.OFFSET_OUT_OF_RANGE,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
 
 
 class RefusedError(Exception):
@@ -54,7 +63,7 @@ class Restored(Struct, frozen=True):
     processor: Processor
     progress: Progress
     topology: Topology | None
-    records: int
+    claim: str
 
 
 class Recovery:
@@ -75,7 +84,6 @@ class Recovery:
         self._cache = cache
         self._cancelled = cancelled
         self._on_restored = on_restored
-        self._records = 0
 
     def run(self, writer: CheckpointWriter, processor: Processor) -> Restored:
         """Take the partition over: see the module."""
@@ -93,12 +101,13 @@ class Recovery:
         if progress is None or self._begins_anew(topology):
             progress = Progress(
                 checkpoint=0,
-                incarnation=int(time.time()),
+                # Above the last one even if the clock was set back: the sink keeps the highest version.
+                incarnation=max(int(time.time()), progress.incarnation + 1 if progress else 0),
                 offsets=self._first_offsets(writer.partition, progress, topology),
                 clock_ms=progress.clock_ms if progress else 0,
             )
         changed = None if topology == self._topology else self._topology
-        return Restored(processor, progress, changed, self._records)
+        return Restored(processor, progress, changed, nonce)
 
     def _begins_anew(self, topology: Topology | None) -> bool:
         return self._plan.accept_new_state and topology is not None and topology != self._topology
@@ -204,7 +213,6 @@ class Recovery:
                     left.discard(topic)
                 else:
                     yield message
-            self._records += len(messages)
             self._on_restored(len(messages))
 
     def _check_nothing_ahead(self, partition: int, progress: Progress | None, newest_row: int) -> None:
@@ -305,8 +313,10 @@ def _consume(consumer: Consumer, *, ends: bool = False) -> list[Message]:
         error = message.error()
         if error is None or (ends and error.code() == KafkaError._PARTITION_EOF):
             wanted.append(message)
-        elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():
+        elif error.code() in _HOPELESS or error.fatal():
             raise KafkaException(error)
+        elif error.code() != KafkaError._PARTITION_EOF:
+            logger.warning("restoring: %s", error.str())
     return wanted
 
 

@@ -52,12 +52,28 @@ def topology(admin: AdminClient, names: Sequence[str]) -> Topology:
 def problems(admin: AdminClient, specs: Sequence[Spec], *, single_node: bool) -> list[str]:
     """Everything about the topics that would lose or double something, one sentence each."""
     found = _replication_problems(admin, specs, single_node=single_node)
-    resources = [ConfigResource(ResourceType.TOPIC, spec.name) for spec in specs]
-    wanted = {spec.name: spec for spec in specs}
+    known = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    wanted = {spec.name: spec for spec in specs if spec.name in known}
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
+    if not resources:
+        return found
     for resource, future in admin.describe_configs(resources, request_timeout=_TIMEOUT_SECONDS).items():
         values = {name: entry.value or "" for name, entry in future.result().items()}
         found += _config_problems(wanted[resource.name], values, single_node=single_node)
     return found
+
+
+def retention_ms(admin: AdminClient, names: Sequence[str]) -> dict[str, float]:
+    """How long each topic keeps its records; without bound where time does not bound it, 0 where size does."""
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    kept: dict[str, float] = {}
+    for resource, future in admin.describe_configs(resources, request_timeout=_TIMEOUT_SECONDS).items():
+        values = {name: entry.value or "" for name, entry in future.result().items()}
+        by_time = int(values.get("retention.ms") or -1)
+        kept[resource.name] = float("inf") if by_time < 0 else by_time
+        if int(values.get("retention.bytes") or -1) >= 0:
+            kept[resource.name] = 0.0
+    return kept
 
 
 def _replication_problems(admin: AdminClient, specs: Sequence[Spec], *, single_node: bool) -> list[str]:

@@ -38,6 +38,22 @@ class GroupMember(driver.AIOKafkaConsumerThread):
         consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
         return consumer
 
+    async def on_start(self) -> None:
+        """Note every answered heartbeat: a process that stood still must not fence whoever came after it."""
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator
+        beat = coordinator._do_heartbeat
+        consumer = cast("GroupConsumer", self.consumer)
+
+        async def noted() -> bool:
+            began = time.monotonic()
+            answered = bool(await beat())
+            if answered:
+                consumer.owner.group_heard_at = began
+            return answered
+
+        coordinator._do_heartbeat = noted
+
     @property
     def generation(self) -> int:
         """The group's generation, below zero while out of the group."""
@@ -74,6 +90,7 @@ class GroupConsumer(driver.Consumer):
         """Note what is ours: taking over goes on in the background."""
         await self._member.pause(assigned)
         await super().on_partitions_assigned(assigned, generation_id)
+        self.owner.group_heard_at = time.monotonic()
         self.owner.assign(tp.partition for tp in assigned if tp.topic == self.usage_topic)
 
     async def _getmany(self, *_: Any, **__: Any) -> dict[TP, list[Batch]]:

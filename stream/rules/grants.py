@@ -28,6 +28,7 @@ class Rows(Protocol[K, R]):
     changed: list[R]
 
     def get(self, key: K, /) -> R | None: ...
+    def pop(self, key: K, default: None, /) -> R | None: ...
     def __setitem__(self, key: K, row: R, /) -> None: ...
     def __contains__(self, key: object, /) -> bool: ...
 
@@ -92,6 +93,8 @@ def _remember(
     command: ReceivedCommand, content: bytes, clock_ms: int, version: int, remembered: Rows[bytes, Remembered]
 ) -> None:
     for key, _ in once_keys(command):
+        # Taken out first: rows stay in the order in which they were booked.
+        remembered.pop(key, None)
         row = remembered[key] = Remembered(key, content, clock_ms, version)
         remembered.changed.append(row)
 

@@ -8,6 +8,8 @@ from stream.rules.outcome import Reject
 
 def check_partition(account: str, partition: int, partition_for: Callable[[bytes], int]) -> Reject | None:
     """An account in another partition than its key's would have two balances."""
+    if account.startswith("\0"):
+        return Reject(Reason.INVALID_FIELD, "subject begins with a zero character, as control records do", account)
     right = partition_for(account.encode())
     if right == partition:
         return None

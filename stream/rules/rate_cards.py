@@ -37,7 +37,8 @@ class RateCards:
             self._intervals[line] = _intervals(self._in_use(line))
 
     def __len__(self) -> int:
-        return len(self._cards)
+        """Cards that can price something."""
+        return len(self._cards) - len(self.unused)
 
     def with_card(self, row: RateCard) -> "RateCards":
         """The book after a row of the topic: a new card, another form of a known one, or a withdrawal."""

@@ -8,9 +8,9 @@ RollupKey = tuple[str, int, str, str, str]
 
 MOST_ROWS = 200_000
 LONGEST_MS = 10 * 60_000
-# A larger row goes on in a new segment. One checkpoint adds at most 50,000 events of 10¹⁴ microcredits and 10¹² units
-# to a row, twice that before it is seen to be large, so that 63 bits suffice.
-_LARGE = 1 << 60
+# A row of more units goes on in a new segment, so that they fit into 64 bits: an event has up to 10¹². What an account
+# is charged in all fits anyway.
+_LARGE_UNITS = 1 << 60
 
 
 class OpenRollups:
@@ -54,7 +54,7 @@ class OpenRollups:
         if row.version != version:
             row.version = version
             self._changed.append(row)
-            if row.cost_microcredits > _LARGE or row.quantity_units > _LARGE:
+            if row.quantity_units > _LARGE_UNITS:
                 self._large.append(key)
 
     def drain(self) -> list[Rollup]:

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from stream.engine.broadcast import Broadcast
-from stream.engine.lane import Batch
 from stream.engine.holding import Holding, Phase
+from stream.engine.lane import Batch
 from stream.engine.owner import Owner
 from stream.engine.partition import Partition
 
@@ -25,8 +25,7 @@ class Life:
         self.owner = owner
         self.broadcast = broadcast
         self.numbers = list(numbers)
-        self.deliver: Callable[[Batch], bool] = lambda _: True
-        self._crashed = False
+        self.deliver: Callable[[Batch], object] = lambda _: True
         self._broadcasting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -37,8 +36,7 @@ class Life:
     async def __aexit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
-        if not self._crashed:
-            await self.owner.stop()
+        await self.owner.stop()
         await self.broadcast.stop()
         if self._broadcasting is not None:
             await self._broadcasting
@@ -85,14 +83,8 @@ class Life:
 
     async def crash(self) -> None:
         """End without a last checkpoint; what is in flight may be committed or not."""
-        self._crashed = True
         for holding in list(self.owner.holdings.values()):
             self.owner._drop(holding)
-            if holding.in_flight is not None:
-                await asyncio.wait([holding.in_flight])
-        self.owner.holdings.clear()
-        await asyncio.to_thread(self.owner.reader.close)
-        self.owner._pool.shutdown(wait=False)
 
 
 def live(story: Coroutine[Any, Any, None]) -> None:

@@ -10,17 +10,18 @@ from typing import Self
 import msgspec
 from confluent_kafka import Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from stream.engine import topics as topic_checks
 from stream.engine.broadcast import Broadcast
-from stream.engine.checkpoint import CheckpointWriter
+from stream.engine.checkpoint import CheckpointWriter, Ownership
 from stream.engine.config import EngineConfig
 from stream.engine.owner import Owner
 from stream.engine.progress import PROGRESS_KEY, Progress, Topology, decode_progress
 from stream.engine.recovery import last_progress
 from tests.integration.engine_life import Life
 from tests.integration.tallies import Booking, Tally, TallyProcessor, decode_booking, decode_keys, decode_tally
+from tests.processes import wait_until
 from tests.servers import KafkaServer
 from tests.simulation.observed import read_topic
 from tests.topics import delete_topics, make_topics
@@ -76,6 +77,12 @@ class EngineScene:
         (deleted,) = self.admin.delete_records([TopicPartition(topic, partition, offset)]).values()
         deleted.result(WAIT_SECONDS)
 
+    def raise_partitions(self, topic: str, count: int) -> None:
+        """Give a topic more partitions, and return once the broker tells of them."""
+        (raised,) = self.admin.create_partitions([NewPartitions(topic, count)]).values()
+        raised.result(WAIT_SECONDS)
+        wait_until(lambda: self.topology().topics[topic].partitions == count, WAIT_SECONDS)
+
     def topology(self) -> Topology:
         """The topics as the broker has them now."""
         return topic_checks.topology(self.admin, self.config.topics)
@@ -90,6 +97,12 @@ class EngineScene:
         for key in keys:
             producer.produce(topic or self.many, b"x", key, partition)
             self._sent[key] += 1
+        assert producer.flush(WAIT_SECONDS) == 0
+
+    def broadcast_value(self, value: str) -> None:
+        """Write a value to the broadcast topic."""
+        producer = Producer({**self.config.kafka, "linger.ms": 0})
+        producer.produce(self.config.broadcast_topic, value, "value")
         assert producer.flush(WAIT_SECONDS) == 0
 
     @property
@@ -137,7 +150,9 @@ class EngineScene:
         self.processors[number] = made
         return made
 
-    def writer(self, partition: int = 0, *, still_ours: Callable[[], bool] = lambda: True) -> CheckpointWriter:
+    def writer(
+        self, partition: int = 0, *, ownership: Callable[[], Ownership] = lambda: Ownership.OURS
+    ) -> CheckpointWriter:
         """The producer of a partition's checkpoints, as an owner makes it."""
         kafka, topic = self.config.kafka, self.config.progress_topic
         return CheckpointWriter(
@@ -146,7 +161,7 @@ class EngineScene:
             partition,
             topic,
             lambda writer: last_progress(kafka, topic, writer),
-            still_ours,
+            ownership,
         )
 
     # --- what is committed ---------------------------------------------------------------------------------------
@@ -188,7 +203,8 @@ class EngineScene:
 
     def _new_topic(self, name: str) -> NewTopic:
         compacted = name in (self.config.progress_topic, self.config.broadcast_topic, *self.config.state_topics)
-        config = {"cleanup.policy": "compact" if compacted else "delete"}
+        # Tests delete records of compacted topics too, which the broker refuses without the second policy.
+        config = {"cleanup.policy": "compact,delete", "retention.ms": "-1"} if compacted else {}
         if name in self.config.inputs:
             config["message.timestamp.type"] = "LogAppendTime"
         if name == self.many:

@@ -48,7 +48,7 @@ class Journal:
         new, self._new = self._new, []
         return [(self.topic, None, msgspec.json.encode(new))] if new else []
 
-    def begin_restore(self, clock_ms: int) -> int:
+    def begin_restore(self, clock_ms: int) -> int:  # noqa: ARG002  the protocol's
         return 0
 
     def restore(self, value: bytes) -> None:
@@ -74,12 +74,13 @@ class TallyProcessor:
         self, output: str, changelog: str, journal: str, escape: Callable[[Message], None] = lambda _: None
     ) -> None:
         self.table: Table[str, Tally] = Table(
-            changelog, lambda row: row.name.encode(), msgspec.json.encode, lambda row: row.name, decode_tally
+            changelog, lambda row: row.name.encode(), msgspec.json.encode, lambda key: key.decode(), decode_tally
         )
         self.journal = Journal(journal)
         self.tables = (self.table,)
         self.logs = (self.journal,)
         self.broadcast: object = ""
+        self.padding = b""
         self._output = output
         self._escape = escape
         self._bookings: list[Booking] = []
@@ -96,14 +97,16 @@ class TallyProcessor:
                 self._book(record, version)
         return clock_ms
 
-    def drain(self, version: int, booked_at_ms: int) -> list[Record]:
+    def drain(self, version: int, booked_at_ms: int) -> list[Record]:  # noqa: ARG002  the protocol's
         bookings, self._bookings = self._bookings, []
-        return [(self._output, None, msgspec.json.encode(each)) for each in bookings] + self.journal.drain()
+        return [
+            (self._output, None, msgspec.json.encode(each) + self.padding) for each in bookings
+        ] + self.journal.drain()
 
     def adopt(self, broadcast: object) -> None:
         self.broadcast = broadcast
 
-    def committed(self) -> None:
+    def drained(self) -> None:
         """Nothing to evict."""
 
     def _book(self, record: Message, version: int) -> None:

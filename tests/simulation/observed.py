@@ -48,13 +48,15 @@ def read_outputs(bootstrap_servers: str, topics: TopicNames, partitions: int) ->
     return observed
 
 
-def read_topic(bootstrap_servers: str, topic: str, partitions: int) -> list[Message]:
-    """Every committed record of a topic."""
+def read_topic(
+    bootstrap_servers: str, topic: str, partitions: int, *, isolation: str = "read_committed"
+) -> list[Message]:
+    """Every committed record of a topic, or whatever another isolation level shows."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
             "group.id": "observed",
-            "isolation.level": "read_committed",
+            "isolation.level": isolation,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",

@@ -179,6 +179,8 @@ def _key(record: RawRecord, subject: str, settings: OracleSettings) -> None:
     key = subject.encode()
     if record.key != key:
         raise Rejected(Reason.KEY_MISMATCH)
+    if subject.startswith("\0"):
+        raise Rejected(Reason.INVALID_FIELD)
     if java_partition(key, settings.partitions) != record.partition:
         raise Rejected(Reason.WRONG_PARTITION)
 

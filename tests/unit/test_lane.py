@@ -135,15 +135,15 @@ def test_consecutive_records_of_an_input_are_one_run() -> None:
 
 
 def test_a_lane_is_full_by_records() -> None:
-    """The input with more of them is the one to pause: the other may be what it waits for."""
+    """Each input has its bound: the other may be what it waits for."""
     lane = new_lane()
     lane.receive(MANY, many(*range(MOST_RECORDS_WAITING - 1)), 0.0)
-    assert not lane.full
-    lane.receive(FEW, many(MOST_RECORDS_WAITING), 0.0)
-    assert lane.full
-    assert (lane.waiting_records, lane.fuller) == (MOST_RECORDS_WAITING, MANY)
-    lane.take(0.0)
-    assert not lane.full
+    assert not lane.full(MANY)
+    lane.receive(MANY, many(MOST_RECORDS_WAITING), 0.0)
+    assert (lane.full(MANY), lane.full(FEW)) == (True, False)
+    lane.reached_end(FEW)
+    lane.take(10.0)
+    assert not lane.full(MANY)
 
 
 def test_a_lane_is_full_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,10 +152,10 @@ def test_a_lane_is_full_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "MOST_BYTES_WAITING", 1_000)
     lane = new_lane()
     lane.receive(FEW, [record(1, 0, b"x" * 600), record(2, 1, b"x" * 400)], 0.0)
-    assert (lane.full, lane.waiting_bytes, lane.fuller) == (True, 1_000, FEW)
+    assert (lane.full(FEW), lane.full(MANY), lane.waiting_bytes) == (True, False, 1_000)
     lane.reached_end(MANY)
     lane.take(1.0)
-    assert (lane.full, lane.waiting_bytes) == (False, 0)
+    assert (lane.full(FEW), lane.waiting_bytes) == (False, 0)
 
 
 def test_records_without_value_have_a_place_in_the_chain() -> None:

@@ -44,8 +44,8 @@ class Recorder:
     def adopt(self, broadcast: object) -> None:
         self._note("adopt", broadcast)
 
-    def committed(self) -> None:
-        self._note("committed")
+    def drained(self) -> None:
+        self._note("drained")
 
     def _note(self, *call: object) -> None:
         self.calls.append(call)
@@ -157,7 +157,7 @@ def test_a_silent_partition_writes_a_checkpoint_every_hour(scene: Scene) -> None
     assert scene.partition.prepare() is None
 
 
-@pytest.mark.parametrize("moment", ["apply", "drain", "committed"])
+@pytest.mark.parametrize("moment", ["apply", "drain", "drained"])
 def test_a_broken_partition_is_never_written_again(scene: Scene, moment: str) -> None:
     """Engine rule 2: each row is where an exception escaped; no timer, revoke or exit gets a checkpoint of it."""
     scene.apply((110, 50))

@@ -23,10 +23,11 @@ class WorkerScene:
         self.owner = SimpleNamespace(
             holdings=self.holdings,
             assigned=True,
-            reader=SimpleNamespace(ends=self.ends, lane=lambda _: None),
+            reader=SimpleNamespace(ends=self.ends, lane=lambda _: None, polled_at=float("inf")),
         )
         self.outcomes: Counter[str] = Counter()
         self.watched_accounts: list[str] = []
+        self.has_rate_cards = True
         self.metrics = Metrics(self.worker)
 
     @property

@@ -21,6 +21,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   value: {{ .Values.kafka.topicPrefix | quote }}
 - name: CREDITSTREAM_APP
   value: {{ .Values.kafka.app | quote }}
+{{- range $name, $value := .Values.kafka.settings }}
+- name: CREDITSTREAM_{{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- if .Values.kafka.passwordSecret }}
+- name: CREDITSTREAM_SASL_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.kafka.passwordSecret }}
+      key: {{ .Values.kafka.passwordKey }}
+{{- end }}
 {{- end }}
 
 {{- define "creditstream.clickhouse" -}}

@@ -1,0 +1,5 @@
+"""x"""
+
+from tests.chaos.fault import Fault
+
+FAULTS: list[Fault] = []

@@ -1,0 +1,141 @@
+"""Transactions of ours that time out or are fenced, and those of producers upstream."""
+
+import signal
+import time
+from datetime import UTC, datetime
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from producers.workload import workload_records
+from producers.workload_settings import WorkloadSettings
+from tests.chaos.fault import Fault
+from tests.chaos.stage import ChaosError, Stage
+from tests.integration.system import PARTITIONS
+
+_FENCINGS = 8
+_TIMED_OUT_SECONDS = 24.0
+"""The impatient worker's 8 s, and the 10 s after which a broker looks for such transactions."""
+_TRIES_TO_MEET_ONE_OPEN = 200
+_UPSTREAM_TRANSACTIONS = 60
+_UPSTREAM_RECORDS = 50
+_HELD_OPEN_SECONDS = 5.0
+_ABANDONED_TIMEOUT_MS = 5_000
+
+
+def _timed_out(stage: Stage) -> None:
+    stage.sleep(2)
+    _freeze_inside_transaction(stage)
+    stage.sleep(_TIMED_OUT_SECONDS)
+    stage.workers[0].running.signal(signal.SIGCONT)
+    stage.over()
+
+
+def _freeze_inside_transaction(stage: Stage) -> None:
+    """Stop the worker while a transaction of its is open: the last stable offset is then behind the end."""
+    running = stage.workers[0].running
+    topics = (stage.system.topics.charges, stage.system.topics.progress)
+    places = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
+    ends = {level: _consumer(stage, level) for level in ("read_committed", "read_uncommitted")}
+    try:
+        for _ in range(_TRIES_TO_MEET_ONE_OPEN):
+            running.signal(signal.SIGSTOP)
+            time.sleep(0.1)
+            for place in places:
+                stable, high = (each.get_watermark_offsets(place, timeout=10)[1] for each in ends.values())
+                if stable < high:
+                    return
+            running.signal(signal.SIGCONT)
+            stage.sleep(0.13)
+    finally:
+        for each in ends.values():
+            each.close()
+    raise ChaosError("no transaction was met open")
+
+
+def _consumer(stage: Stage, isolation_level: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": stage.kafka.bootstrap_servers,
+            "group.id": "chaos-ends",
+            "isolation.level": isolation_level,
+        }
+    )
+
+
+def _fenced(stage: Stage) -> None:
+    """A stranger with the owner's transactional id: what a stale assignee would do."""
+    for number in range(_FENCINGS):
+        stage.sleep(1)
+        stranger = _producer(stage, f"chaos.creditstream-{number % PARTITIONS}")
+        stranger.init_transactions(30)
+    stage.over()
+
+
+def _upstream(stage: Stage) -> None:
+    """Producers upstream write in transactions: many small ones, every third aborted, one held open, one abandoned."""
+    topic = stage.system.topics.usage_events
+    records = workload_records(_upstream_settings())
+    upstream = _producer(stage, "upstream")
+    upstream.init_transactions(30)
+    committed = 0
+    for number in range(_UPSTREAM_TRANSACTIONS):
+        upstream.begin_transaction()
+        for _ in range(_UPSTREAM_RECORDS):
+            key, value, _partition = next(records)
+            upstream.produce(topic, value, key)
+        if number == _UPSTREAM_TRANSACTIONS // 2:
+            upstream.flush(30)
+            stage.sleep(_HELD_OPEN_SECONDS)
+        if number % 3:
+            upstream.commit_transaction(30)
+            committed += _UPSTREAM_RECORDS
+        else:
+            upstream.flush(30)
+            upstream.abort_transaction(30)
+        stage.sleep(0.1)
+    stage.sent += committed
+    abandoned = _producer(stage, "abandoned", **{"transaction.timeout.ms": _ABANDONED_TIMEOUT_MS})
+    abandoned.init_transactions(30)
+    abandoned.begin_transaction()
+    for key, value, _partition in (next(records) for _ in range(_UPSTREAM_RECORDS)):
+        abandoned.produce(topic, value, key)
+    abandoned.flush(30)
+    del abandoned
+    stage.over()
+
+
+def _upstream_settings() -> WorkloadSettings:
+    return WorkloadSettings(run="upstream", accounts=2_000, partitions=PARTITIONS, seed=7, started_at=datetime.now(UTC))
+
+
+def _producer(stage: Stage, transactional_id: str, **changes: object) -> Producer:
+    return Producer(
+        {
+            "bootstrap.servers": stage.kafka.bootstrap_servers,
+            "transactional.id": transactional_id,
+            "partitioner": "murmur2_random",
+            "message.max.bytes": 4 << 20,
+            **changes,
+        }
+    )
+
+
+FAULTS = [
+    Fault(
+        name="transaction-timeout",
+        about="the only worker stopped inside a transaction until the broker has aborted it",
+        breaks=_timed_out,
+        workers=1,
+        worker_module="tests.chaos.impatient_worker",
+    ),
+    Fault(
+        name="fenced-by-stranger",
+        about="a stranger fences the owner of one partition after the other, as a stale assignee would",
+        breaks=_fenced,
+    ),
+    Fault(
+        name="upstream-transactions",
+        about="a producer upstream commits, aborts and holds transactions open, and one is abandoned",
+        breaks=_upstream,
+    ),
+]

@@ -1,0 +1,87 @@
+"""How far a system is, told by its topics alone: no process is asked, since it may be the one that was killed."""
+
+from collections.abc import Iterable
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from schemas.topics import TopicNames
+from stream.engine.progress import PROGRESS_KEY, decode_progress
+from tests.integration.system import PARTITIONS
+
+_ANSWER_SECONDS = 10.0
+
+Ends = dict[tuple[str, int], int]
+
+
+class Watch:
+    """The workers' durable progress, the sink's committed offsets, and the ends that they are to reach."""
+
+    def __init__(self, servers: str, topics: TopicNames) -> None:
+        self._inputs = (topics.usage_events, topics.commands)
+        self._outputs = (topics.charges, topics.rollups, topics.balances_changelog, topics.dead_letters)
+        self._durable: Ends = {}
+        common = {
+            "bootstrap.servers": servers,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "reconnect.backoff.max.ms": 500,
+            "log_level": 2,
+        }
+        self._progress = Consumer({**common, "group.id": "chaos-watch"})
+        self._progress.assign([TopicPartition(topics.progress, number, 0) for number in range(PARTITIONS)])
+        self._sink = Consumer({**common, "group.id": f"{topics.prefix}{topics.app}-sink"})
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._progress.close()
+        self._sink.close()
+
+    def input_ends(self) -> Ends:
+        """The last stable offsets of what the workers read."""
+        return self._ends(self._inputs)
+
+    def output_ends(self) -> Ends:
+        """The last stable offsets of what the sink reads."""
+        return self._ends(self._outputs)
+
+    def booked(self, ends: Ends) -> bool:
+        """Whether committed progress has reached all of these."""
+        self._advance()
+        return all(self._durable.get(place, 0) >= end for place, end in ends.items())
+
+    def written(self, ends: Ends) -> bool:
+        """Whether the sink has committed all of these."""
+        places = [TopicPartition(*place) for place, end in ends.items() if end]
+        try:
+            committed = self._sink.committed(places, timeout=_ANSWER_SECONDS)
+        except KafkaException:
+            return False
+        return all(each.offset >= ends[each.topic, each.partition] for each in committed)
+
+    def behind(self, ends: Ends) -> dict[str, int]:
+        """How many offsets of which inputs are not in a checkpoint."""
+        return {
+            f"{topic}/{number}": end - self._durable.get((topic, number), 0)
+            for (topic, number), end in ends.items()
+            if end > self._durable.get((topic, number), 0)
+        }
+
+    def _ends(self, topics: Iterable[str]) -> Ends:
+        places = [(topic, number) for topic in topics for number in range(PARTITIONS)]
+        return {
+            place: self._progress.get_watermark_offsets(TopicPartition(*place), timeout=_ANSWER_SECONDS)[1]
+            for place in places
+        }
+
+    def _advance(self) -> None:
+        while messages := self._progress.consume(1_000, 0.05):
+            for message in messages:
+                error, value = message.error(), message.value()
+                if error is not None:
+                    if error.code() != KafkaError._PARTITION_EOF and error.fatal():
+                        raise KafkaException(error)
+                elif message.key() == PROGRESS_KEY and value is not None:
+                    for topic, offset in decode_progress(value).offsets.items():
+                        self._durable[topic, message.partition() or 0] = offset

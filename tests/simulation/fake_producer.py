@@ -1,0 +1,195 @@
+"""confluent_kafka's Producer over the fake cluster: transactional, or plain for upstream's use."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+from tests.simulation.fake_kafka import FakeKafka, Transaction, cluster_at
+from tests.simulation.sim_scheduler import BEGAN_SECONDS
+
+_Record = tuple[str, int, bytes | None, bytes | None, list[tuple[str, str | bytes | None]]]
+
+_SENT_EARLY = 0.2
+_SLOW_SECONDS = 8.0
+_LATE_SECONDS = 3.0
+_DEFAULT_TIMEOUT_MS = 60_000
+
+
+class FakeProducer:
+    """Its commits meet the faults that the cluster draws; see `_meet`."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._cluster: FakeKafka = cluster_at(config["bootstrap.servers"])
+        self._scheduler = self._cluster.scheduler
+        self._id = str(config.get("transactional.id", ""))
+        self._timeout_seconds = int(config.get("transaction.timeout.ms", _DEFAULT_TIMEOUT_MS)) / 1_000
+        self._epoch = -1
+        self._begun = False
+        self._broken: KafkaError | None = None
+        self._committed_unknown = False
+        self._unsent: list[_Record] = []
+        self._room = 0
+
+    # --- transactions --------------------------------------------------------------------------------------------
+
+    def init_transactions(self, timeout: float = -1) -> None:
+        self._epoch = self._cluster.take_id(self._id, timeout if timeout >= 0 else float("inf"))
+        self._cluster.answer()
+
+    def begin_transaction(self) -> None:
+        self._check()
+        if self._begun:
+            raise KafkaException(KafkaError(KafkaError._STATE, "a transaction is open"))
+        self._begun = True
+        self._room = self._scheduler.random.choice((3, 1_000, 1_000, 1_000))
+
+    def commit_transaction(self, timeout: float = -1) -> None:
+        """Send what was produced, and have the coordinator end the transaction."""
+        self._check()
+        if not self._begun:
+            raise KafkaException(KafkaError(KafkaError._STATE, "no transaction is open"))
+        seconds = timeout if timeout >= 0 else float("inf")
+        if self._committed_unknown:
+            self._committed_unknown = False
+            self._cluster.reach(seconds)
+            self._finish()
+            return
+        self._send(len(self._unsent), seconds)
+        self._meet(self._cluster.commit_fault(self._id), seconds)
+        self._finish()
+
+    def abort_transaction(self, timeout: float = -1) -> None:
+        self._unsent.clear()
+        self._cluster.reach(timeout if timeout >= 0 else float("inf"))
+        self._broken = None
+        self._end(commit=False)
+        self._finish()
+
+    # --- records -------------------------------------------------------------------------------------------------
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None = None,
+        key: bytes | None = None,
+        partition: int = -1,
+        *,
+        headers: list[tuple[str, str | bytes | None]] | None = None,
+    ) -> None:
+        self._check()
+        if self._id and not self._begun:
+            raise KafkaException(KafkaError(KafkaError._STATE, "no transaction is open"))
+        if self._id and len(self._unsent) >= self._room:
+            self._cluster.met("producer's queue full")
+            raise BufferError("Local: Queue full")
+        self._unsent.append((topic, partition, key, value, headers or []))
+
+    def poll(self, timeout: float = -1) -> int:
+        """Send some of what was produced: a transaction's records may be in the log before its end is known."""
+        if timeout > 0 or self._scheduler.random.random() < _SENT_EARLY:
+            self._try_send(max(timeout, 0.0))
+        return 0
+
+    def flush(self, timeout: float = -1) -> int:
+        self._try_send(timeout if timeout >= 0 else float("inf"))
+        return len(self._unsent)
+
+    def __len__(self) -> int:
+        return len(self._unsent)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _try_send(self, seconds: float) -> None:
+        try:
+            self._send(len(self._unsent), seconds)
+        except KafkaException as exception:
+            error: KafkaError = exception.args[0]
+            if error.fatal():
+                self._broken = error
+
+    def _send(self, count: int, seconds: float) -> None:
+        """Append records partition by partition: others may come in between, and a crash as well."""
+        if not count:
+            return
+        deadline = self._scheduler.now + seconds
+        self._cluster.reach(seconds)
+        if self._id:
+            self._cluster.until_ended(self._transaction, deadline)
+        batches: dict[tuple[str, int], list[_Record]] = {}
+        sent, self._unsent = self._unsent[:count], self._unsent[count:]
+        for record in sent:
+            batches.setdefault(record[:2], []).append(record)
+        places = list(batches)
+        self._scheduler.random.shuffle(places)
+        for place in places:
+            log = self._cluster.log(*place)
+            for *_, key, value, headers in batches[place]:
+                if not self._id:
+                    log.append(key, value, headers, self._cluster.now_ms)
+                    continue
+                record_ = (key, value, headers, self._created_ms)
+                self._cluster.append_in(self._transaction, self._epoch, log, record_, self._timeout_seconds)
+            self._cluster.answer()
+
+    def _meet(self, fault: str, seconds: float) -> None:
+        """Commit, with whatever befalls it."""
+        if fault:
+            self._cluster.met(fault)
+        match fault:
+            case "commit slow":
+                self._scheduler.sleep(self._scheduler.random.random() * _SLOW_SECONDS)
+            case "commit timed out before":
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, fault, retriable=True))
+            case "commit abortable":
+                self._break(KafkaError(KafkaError._MSG_TIMED_OUT, fault, txn_requires_abort=True))
+            case "commit failed before":
+                self._break(KafkaError(KafkaError._FATAL, fault, fatal=True))
+            case "commit arrives late":
+                self._commit_late()
+                self._break(KafkaError(KafkaError._FATAL, fault, fatal=True))
+        self._cluster.reach(seconds)
+        self._end(commit=True)
+        match fault:
+            case "commit timed out after":
+                self._committed_unknown = True
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, fault, retriable=True))
+            case "commit failed after":
+                self._break(KafkaError(KafkaError._FATAL, fault, fatal=True))
+        self._cluster.answer()
+
+    def _commit_late(self) -> None:
+        transaction, epoch, number = self._transaction, self._epoch, self._transaction.number
+
+        def arrive() -> None:
+            if transaction.epoch == epoch and transaction.number == number:
+                self._cluster.end(transaction, epoch, commit=True)
+
+        self._scheduler.after(self._scheduler.random.random() * _LATE_SECONDS, arrive)
+
+    def _end(self, *, commit: bool) -> None:
+        try:
+            self._cluster.end(self._transaction, self._epoch, commit=commit)
+        except KafkaException as exception:
+            self._break(exception.args[0])
+
+    def _break(self, error: KafkaError) -> None:
+        self._broken = error
+        raise KafkaException(error)
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise KafkaException(self._broken)
+
+    def _finish(self) -> None:
+        self._begun = False
+
+    @property
+    def _transaction(self) -> Transaction:
+        return self._cluster.transaction(self._id)
+
+    @property
+    def _created_ms(self) -> int:
+        process = self._scheduler.process
+        skew = getattr(process, "clock_skew_seconds", 0.0)
+        return int((BEGAN_SECONDS + self._scheduler.now + skew) * 1_000)

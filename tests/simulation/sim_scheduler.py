@@ -1,0 +1,191 @@
+"""Virtual time, and one thing at a time: everything that happens is an event, and the seed draws their order.
+
+Blocking functions run in threads of their own, of which only the one holding the baton runs. Whoever blocks takes
+the next event; a thread is switched to only when the next event is its own waking.
+"""
+
+import heapq
+import random
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+BEGAN_SECONDS = 1_763_812_800
+"""What virtual time counts from, in seconds since 1970: 2025-11-22, noon."""
+
+Event = Callable[[], None]
+
+
+class Killed(BaseException):  # noqa: N818  no error: the process of a blocked function died
+    """Unwinds a function whose process is gone; no `except Exception` may hold it."""
+
+
+class Process(Protocol):
+    """Whose events these are: while it is paused they wait, and once it is dead they never come."""
+
+    name: str
+    dead: bool
+    paused_until: float
+
+
+class Strand:
+    """A thread that runs blocking functions, one after the other, when it is given the baton."""
+
+    def __init__(self) -> None:
+        self.baton = threading.Lock()
+        self.baton.acquire()
+        self.process: Process | None = None
+        self.job: Event | None = None
+        self.waits = 0
+        self.killed = False
+
+
+class Scheduler:
+    """Owns the clock, the events and the seed's random numbers. The thread that made it is its first strand."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.now = 0.0
+        self.steps = 0
+        self.process: Process | None = None
+        """The process whose code runs right now; None for the environment."""
+        self._events: list[tuple[float, int, Process | None, Event]] = []
+        self._sequence = 0
+        self._main = self._running = Strand()
+        self._next: Strand | None = None
+        self._idle: list[Strand] = []
+        self._busy: list[Strand] = []
+        self._failure: BaseException | None = None
+        self._closing = False
+
+    def at(self, when: float, event: Event, process: Process | None = None) -> None:
+        """Have something happen at a time, as an event of a process or of the environment."""
+        self._sequence += 1
+        heapq.heappush(self._events, (max(when, self.now), self._sequence, process, event))
+
+    def after(self, seconds: float, event: Event, process: Process | None = None) -> None:
+        self.at(self.now + seconds, event, process)
+
+    def start(self, job: Event, process: Process) -> None:
+        """Run a blocking function as an event of a process."""
+
+        def begin() -> None:
+            strand = self._idle.pop() if self._idle else self._new_strand()
+            strand.process, strand.job, strand.killed = process, job, False
+            self._busy.append(strand)
+            self._next = strand
+
+        self.at(self.now, begin, process)
+
+    def sleep(self, seconds: float) -> None:
+        """Block the running function for so long."""
+        self.wait(seconds)
+
+    def wait(self, seconds: float, subscribe: Callable[[Event], None] | None = None) -> None:
+        """Block the running function until so much time is over, or what `subscribe` was given is called."""
+        strand, process = self._running, self.process
+        strand.waits += 1
+        number = strand.waits
+
+        def wake() -> None:
+            if strand.waits == number:
+                strand.waits += 1
+                self._next = strand
+
+        if subscribe is not None:
+            subscribe(lambda: self.after(0.0, wake, process))
+        self.after(seconds, wake, process)
+        self._drive(strand)
+        self.process = process
+        if strand.killed:
+            raise Killed
+
+    def kill(self, process: Process) -> None:
+        """Unwind every blocked function of a process that is dead."""
+        for strand in self._busy:
+            if strand.process is process and not strand.killed:
+                strand.killed = True
+                self.at(self.now, self._resuming(strand))
+
+    def close(self) -> None:
+        """End every thread; what was blocked is unwound."""
+        self._events.clear()
+        for strand in list(self._busy):
+            strand.killed = True
+            self.at(self.now, self._resuming(strand))
+        while self._busy:
+            self.wait(0.0)
+        self._closing = True
+        for strand in self._idle:
+            strand.baton.release()
+
+    def _resuming(self, strand: Strand) -> Event:
+        def resume() -> None:
+            if strand in self._busy:
+                strand.waits += 1
+                self._next = strand
+
+        return resume
+
+    def _new_strand(self) -> Strand:
+        strand = Strand()
+        threading.Thread(target=self._live, args=(strand,), daemon=True).start()
+        return strand
+
+    def _live(self, strand: Strand) -> None:
+        strand.baton.acquire()
+        while not self._closing:
+            job, strand.job = strand.job, None
+            if job is not None:
+                self._run(strand, job)
+            self._drive(strand)
+
+    def _run(self, strand: Strand, job: Event) -> None:
+        self.process = strand.process
+        try:
+            job()
+        except Killed:
+            pass
+        except BaseException as error:  # noqa: BLE001  told to the main thread
+            self._fail(error)
+        self._busy.remove(strand)
+        self._idle.append(strand)
+
+    def _drive(self, me: Strand) -> None:
+        """Let events happen until the baton is mine again."""
+        while True:
+            following, self._next = self._next, None
+            if following is not None:
+                self._running = following
+                if following is me:
+                    return
+                following.baton.release()
+                me.baton.acquire()
+                if me is self._main and self._failure is not None:
+                    raise self._failure
+                return
+            self._happen()
+
+    def _happen(self) -> None:
+        if not self._events:
+            self._fail(RuntimeError("nothing is left to happen"))
+            return
+        when, _, process, event = heapq.heappop(self._events)
+        self.now = max(self.now, when)
+        if process is not None:
+            if process.dead:
+                return
+            if process.paused_until > self.now:
+                self.at(process.paused_until, event, process)
+                return
+        self.process = process
+        self.steps += 1
+        try:
+            event()
+        except Exception as error:  # noqa: BLE001  told to the main thread
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failure is None:
+            self._failure = error
+        self._next = self._main

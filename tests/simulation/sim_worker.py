@@ -1,0 +1,241 @@
+"""One life of a worker: the engine and the rules as stream/app.py joins them, under Faust's habits, without Faust."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schemas.codec import decode_rate_card
+from stream.dedup_log import DedupLog
+from stream.engine.broadcast import Broadcast
+from stream.engine.config import EngineConfig
+from stream.engine.holding import Phase
+from stream.engine.lane import Batch
+from stream.engine.murmur2 import partition_for
+from stream.engine.owner import Owner
+from stream.engine.progress import Topology
+from stream.outputs import Outputs
+from stream.pipeline import Pipeline
+from stream.rules.rate_cards import RateCards
+from stream.tables import balances_table, commands_table
+from schemas.topics import TopicNames
+from tests.simulation.sim_group import SimGroup
+from tests.simulation.sim_loop import SimLoop
+from tests.simulation.sim_process import SimProcess
+from tests.simulation.sim_scheduler import Scheduler
+
+_DEDUP_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What every worker is started with."""
+
+    names: TopicNames
+    config: EngineConfig
+    topology: Topology
+    partitions: int
+    window_ms: int
+    horizon_us: int
+
+
+@dataclass
+class Habits:
+    """How often what Faust was handed vanishes, comes twice, or comes late."""
+
+    vanish: float = 0.0
+    double: float = 0.0
+    late: float = 0.0
+    clear: float = 0.0
+    """How often a rebalance clears what waits."""
+
+
+class SimWorker:
+    """A process of its own, in the group from its start to its end."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        group: SimGroup,
+        deployment: Deployment,
+        name: str,
+        habits: Habits,
+        met: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.process = SimProcess(scheduler, name)
+        self.loop = SimLoop(scheduler, self.process)
+        self.ended: str | None = None
+        self.owner: Owner | None = None
+        self._scheduler = scheduler
+        self._group = group
+        self._deployment = deployment
+        self._habits = habits
+        self._met = met
+        self._queue: deque[Batch] = deque()
+        self._filled = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+        scheduler.after(0.0, self._boot, self.process)
+
+    # --- what the environment does to it -------------------------------------------------------------------------
+
+    def crash(self) -> None:
+        """Die here and now."""
+        self.process.die()
+        self.loop.drop()
+        self.ended = self.ended or "killed"
+
+    def stop(self) -> None:
+        """End in order, as SIGTERM asks for."""
+        if not self._stopping and not self.process.dead:
+            self._stopping = True
+            self._scheduler.after(0.0, lambda: self._watch(self.loop.create_task(self._finish())), self.process)
+
+    # --- what is seen of it --------------------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        return not self.process.dead
+
+    def pipeline(self, partition: int) -> Pipeline | None:
+        """The pipeline of a partition that is running and durable to its last booking."""
+        holding = None if self.owner is None else self.owner.holdings.get(partition)
+        if holding is None or holding.phase is not Phase.RUNNING or holding.partition is None or holding.seeking:
+            return None
+        settled = holding.owned and holding.in_flight is None and holding.partition.settled
+        processor = holding.partition.processor
+        return processor if settled and isinstance(processor, Pipeline) else None
+
+    def position(self, partition: int) -> tuple[int, int]:
+        assert self.owner is not None
+        held = self.owner.holdings[partition].partition
+        assert held is not None
+        return held.position
+
+    # --- its life ------------------------------------------------------------------------------------------------
+
+    def _boot(self) -> None:
+        deployment = self._deployment
+        self.broadcast = Broadcast(
+            deployment.config.kafka,
+            deployment.config.broadcast_topic,
+            RateCards(),
+            _fold_rate_card,
+            lambda cards: isinstance(cards, RateCards) and len(cards) > 0,
+            "a rate card",
+        )
+        self.owner = Owner(
+            deployment.config,
+            self._make_pipeline,
+            self.broadcast,
+            deployment.topology,
+            self._on_fatal,
+            lambda _, __: None,
+        )
+        for story in (self.broadcast.run(), self._poll(), self._book(), self._tick(), self._belong()):
+            self._watch(self.loop.create_task(story))
+
+    def _make_pipeline(self, partition: int) -> Pipeline:
+        deployment, names = self._deployment, self._deployment.names
+        return Pipeline(
+            partition,
+            lambda key: partition_for(key, deployment.partitions),
+            balances_table(names),
+            commands_table(names),
+            DedupLog(names.dedup_log, deployment.window_ms, _DEDUP_BYTES),
+            Outputs(names, partition),
+            deployment.horizon_us,
+            Counter(),
+        )
+
+    async def _poll(self) -> None:
+        assert self.owner is not None
+        while True:
+            for batch in await self.owner.poll():
+                self._deliver(batch)
+            await asyncio.sleep(0)
+
+    async def _book(self) -> None:
+        assert self.owner is not None
+        while True:
+            while not self._queue:
+                self._filled.clear()
+                await self._filled.wait()
+            batch = self._queue.popleft()
+            self.owner.apply(batch)
+            await asyncio.sleep(0)
+
+    async def _tick(self) -> None:
+        assert self.owner is not None
+        while True:
+            await asyncio.sleep(self._deployment.config.checkpoint_interval_seconds)
+            self.owner.tick()
+
+    async def _belong(self) -> None:
+        """In the group: give back, join, be assigned, over and over."""
+        assert self.owner is not None
+        while True:
+            mine = await self._group.join(self)
+            self._clear()
+            self.owner.assign(mine)
+            await self._group.rebalancing(self)
+            await self.owner.revoke(mine)
+            self._clear()
+
+    async def _finish(self) -> None:
+        assert self.owner is not None
+        await self.owner.stop()
+        await self.broadcast.stop()
+        self._group.leave(self)
+        self.ended = "stopped"
+        self._scheduler.after(0.0, self.crash)
+
+    def _deliver(self, batch: Batch) -> None:
+        """Hand a batch to the stream, as well as Faust does."""
+        chance = self._scheduler.random.random()
+        habits = self._habits
+        if chance < habits.vanish:
+            self._met("batch vanished")
+            return
+        if chance < habits.vanish + habits.late:
+            self._met("batch late")
+            self._scheduler.after(self._scheduler.random.random() * 3, lambda: self._put(batch), self.process)
+            return
+        self._put(batch)
+        if chance > 1 - habits.double:
+            self._met("batch doubled")
+            self._put(batch)
+
+    def _put(self, batch: Batch) -> None:
+        self._queue.append(batch)
+        self._filled.set()
+
+    def _clear(self) -> None:
+        if self._queue and self._scheduler.random.random() < self._habits.clear:
+            self._met("queue cleared by a rebalance")
+            self._queue.clear()
+
+    def _on_fatal(self, error: BaseException) -> None:
+        self._end(f"fatal: {error}")
+
+    def _watch(self, task: asyncio.Task[None]) -> None:
+        """A task that fails ends the process, as Faust would."""
+
+        def ended(done: asyncio.Task[None]) -> None:
+            if not done.cancelled() and done.exception() is not None:
+                self._end(f"failed: {done.exception()!r}")
+
+        self._tasks.append(task)
+        task.add_done_callback(ended)
+
+    def _end(self, why: str) -> None:
+        if self.ended is None:
+            self.ended = why
+            self._met("worker ended itself")
+            self._scheduler.after(self._scheduler.random.random(), self.crash)
+
+
+def _fold_rate_card(cards: object, value: bytes) -> RateCards:
+    assert isinstance(cards, RateCards)
+    return cards.with_card(decode_rate_card(value))

@@ -4,12 +4,14 @@ import argparse
 import sys
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from producers.pace import Pace, Progress
+from producers.refusal import Refusal
 from producers.sender import Sender, UndeliveredError
 from producers.settling import when_settled
 from producers.workload import workload_records
@@ -77,7 +79,9 @@ def _workload(arguments: argparse.Namespace, partitions: int) -> WorkloadSetting
 
 
 def _partitions(settings: KafkaSettings, topic: str) -> int:
-    admin = AdminClient({**settings.client, "log_level": 0})
+    refusal = Refusal()
+    config: dict[str, Any] = {**settings.client, "log_level": 0, "error_cb": refusal}
+    admin = AdminClient(config)
 
     def count() -> int:
         found = admin.list_topics(topic, timeout=_SECONDS_FOR_METADATA).topics[topic]
@@ -88,9 +92,9 @@ def _partitions(settings: KafkaSettings, topic: str) -> int:
     try:
         return when_settled(count)
     except KafkaException as error:
+        admin.poll(0)
         raise UndeliveredError(
-            f"topic {topic} at {settings.bootstrap_servers}: {error.args[0].str()}. "
-            "Is Kafka reachable, and was the topic made (python -m stream create-topics)?"
+            f"topic {topic} at {settings.bootstrap_servers}: {error.args[0].str()}. {refusal.advice()}"
         ) from None
 
 

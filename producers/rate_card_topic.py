@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from producers.refusal import Refusal
 from producers.sender import Sender
 from producers.settling import when_settled
 from schemas.codec import decode_rate_card, encode_json
@@ -27,6 +28,7 @@ def read_published(
     bootstrap_servers: str, topic: str, kafka_config: Mapping[str, object] | None = None
 ) -> list[RateCard]:
     """Every card in the topic, withdrawn ones included, each as its last row has it."""
+    refusal = Refusal()
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -37,14 +39,16 @@ def read_published(
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
+            "error_cb": refusal,
         }
     )
     try:
         return _read(consumer, topic)
     except KafkaException as error:
+        # Only now is what was told beside it handed over.
+        consumer.poll(0)
         raise RateCardTopicError(
-            f"topic {topic} at {bootstrap_servers} cannot be read: {error.args[0].str()}. "
-            "Is Kafka reachable, and was the topic made (python -m stream create-topics)?"
+            f"topic {topic} at {bootstrap_servers} cannot be read: {error.args[0].str()}. {refusal.advice()}"
         ) from None
     finally:
         consumer.close()

@@ -7,6 +7,7 @@ from typing import Self
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from producers.cloud_events import CLOUDEVENTS_HEADERS
+from producers.refusal import Refusal
 from producers.reporter_options import ProducerFactory
 
 LARGEST_MESSAGE_BYTES = 4 << 20
@@ -14,6 +15,7 @@ _MILLISECONDS_TO_FIND_A_TOPIC = 5_000
 _ANY_PARTITION = -1
 _RECORDS_PER_POLL = 512
 _SECONDS_FOR_ROOM = 1.0
+_SECONDS_REFUSED = 5.0
 
 
 class UndeliveredError(Exception):
@@ -39,6 +41,7 @@ class Sender:
     ) -> None:
         self._failed = 0
         self._first_failure = ""
+        self._refusal = Refusal()
         self._until_poll = _RECORDS_PER_POLL
         self._producer = make_producer(
             {
@@ -59,6 +62,7 @@ class Sender:
                 "delivery.timeout.ms": int(delivery_timeout_seconds * 1000),
                 "delivery.report.only.error": True,
                 "on_delivery": self._delivered,
+                "error_cb": self._refusal,
             }
         )
 
@@ -91,7 +95,12 @@ class Sender:
 
     def finish(self) -> None:
         """Waits until all is delivered; UndeliveredError if some was not."""
-        self._producer.flush()
+        left = len(self._producer)
+        while still_left := self._producer.flush(_SECONDS_REFUSED):
+            if self._refusal.reason and still_left >= left:
+                # Wrong credentials stay wrong: there is nothing to wait for.
+                self._producer.purge()
+            left = still_left
         self._raise_failures()
 
     def __enter__(self) -> Self:
@@ -115,5 +124,5 @@ class Sender:
         if self._failed:
             raise UndeliveredError(
                 f"{self._failed} records were not delivered, the first with {self._first_failure}. "
-                "Is Kafka reachable, and was the topic made (python -m stream create-topics)?"
+                f"{self._refusal.advice()}"
             )

@@ -100,7 +100,7 @@ _CHANNELS = [
         "dead-letter",
         "send",
         _JSON,
-        "The account, when it could be read.",
+        "None; the account is in the value, when it could be read.",
         "Input that was not booked, with its bytes, the reason and the fix.",
     ),
     Channel(

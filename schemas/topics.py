@@ -110,5 +110,5 @@ def topic_specs(
         spec(names.progress, compacted),
         spec(names.balances_changelog, compacted),
         spec(names.commands_changelog, compacted),
-        log(names.dedup_log, dedup_ms, **appended),
+        log(names.dedup_log, dedup_ms, LARGEST_OUTPUT_BYTES, **appended),
     ]

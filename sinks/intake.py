@@ -14,6 +14,7 @@ from sinks.settings import SinkSettings
 logger = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 10.0
+_SESSION_MS = 10_000
 
 
 class End(NamedTuple):
@@ -151,6 +152,8 @@ def _consumer_config(settings: SinkSettings) -> dict[str, Any]:
         # anywhere later would leave rows out. Offsets deleted unread are told when a partition is assigned.
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "cooperative-sticky",
+        # The default of 45 s is how long a killed sink would keep its partitions from the next.
+        "session.timeout.ms": _SESSION_MS,
         "enable.partition.eof": True,
         "allow.auto.create.topics": False,
         "topic.metadata.refresh.interval.ms": 10_000,

@@ -5,13 +5,14 @@ killed between a file and its record, do no harm.
 """
 
 import hashlib
+import logging
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from clickhouse_connect.driver import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from sinks import crash_points
 from sinks.clickhouse import connect
@@ -21,6 +22,12 @@ from sinks.statements import split_statements
 
 MIGRATIONS = Path(__file__).parent.parent / "deploy" / "clickhouse" / "migrations"
 
+logger = logging.getLogger(__name__)
+
+_OPTIONAL = "-- optional:"
+_LEFT_OUT = "%s is left out: this user may not do it. To have it, run `python -m sinks migrate` as one who may (%s)"
+# ACCESS_STORAGE_READONLY, ACCESS_DENIED, ACCESS_STORAGE_FOR_INSERTION_NOT_FOUND
+_NO_RIGHT_CODES = frozenset({495, 497, 514})
 _FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 # The checksum is part of the key: two processes that apply different files under one number leave two rows.
 _RECORDS = """
@@ -41,12 +48,16 @@ class SchemaError(Exception):
 
 
 class Migration(NamedTuple):
-    """One file."""
+    """One file; an optional one is left out where the user lacks the right, and tried again by the next `migrate`.
+
+    Statements may name the database by `${database}`, where ClickHouse has no current one.
+    """
 
     number: int
     name: str
     checksum: str
     statements: list[str]
+    optional: bool
 
 
 def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
@@ -69,12 +80,11 @@ def migrate(settings: ClickHouseSettings, folder: Path = MIGRATIONS) -> list[str
         client.command(_RECORDS)
         crash_points.reach("migrate.begun")
         missing = _missing(client, migrations)
-        for migration in missing:
-            _apply(client, migration)
+        applied = [migration.name for migration in missing if _apply(client, migration, settings.clickhouse_database)]
         _missing(client, migrations)
     except ClickHouseError as error:
         raise judged(error) from error
-    return [migration.name for migration in missing]
+    return applied
 
 
 def check_schema(settings: ClickHouseSettings, folder: Path = MIGRATIONS) -> None:
@@ -90,6 +100,7 @@ def check_schema(settings: ClickHouseSettings, folder: Path = MIGRATIONS) -> Non
         if "UNKNOWN_DATABASE" not in str(error):
             raise
         missing = read_migrations(folder)
+    missing = [migration for migration in missing if not migration.optional]
     if missing:
         raise SchemaError(
             f"ClickHouse database {settings.clickhouse_database!r} lacks {len(missing)} migrations, "
@@ -103,7 +114,7 @@ def _read(path: Path) -> Migration:
         raise SchemaError(f"{path} is not named like 0001_balances.sql: rename it")
     text = path.read_text(encoding="utf-8")
     checksum = hashlib.sha256(text.encode()).hexdigest()
-    return Migration(int(matched[1]), path.name, checksum, split_statements(text))
+    return Migration(int(matched[1]), path.name, checksum, split_statements(text), text.startswith(_OPTIONAL))
 
 
 def _missing(client: Client, migrations: list[Migration]) -> list[Migration]:
@@ -123,11 +134,15 @@ def _missing(client: Client, migrations: list[Migration]) -> list[Migration]:
     return [migration for migration in migrations if migration.number not in recorded]
 
 
-def _apply(client: Client, migration: Migration) -> None:
+def _apply(client: Client, migration: Migration, database: str) -> bool:
+    """Whether it was applied: an optional one is not where the user lacks the right."""
     for statement in migration.statements:
         try:
-            client.command(statement)
+            client.command(statement.replace("${database}", database))
         except ClickHouseError as error:
+            if migration.optional and isinstance(error, DatabaseError) and error.code in _NO_RIGHT_CODES:
+                logger.warning(_LEFT_OUT, migration.name, str(error).partition("\n")[0])
+                return False
             raise SchemaError(f"{migration.name} failed: {error}. Correct the cause and run it again.") from error
         crash_points.reach("migrate.stated")
     client.insert(
@@ -136,3 +151,4 @@ def _apply(client: Client, migration: Migration) -> None:
         column_names=["number", "checksum", "name", "applied_at"],
     )
     crash_points.reach("migrate.recorded")
+    return True

@@ -6,7 +6,6 @@ rejected can be repaired and sent again.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from confluent_kafka import Message
 
@@ -14,12 +13,14 @@ from schemas.balance import Balance
 from schemas.charge import Charge
 from schemas.dead_letter import Reason
 from schemas.identifiers import RateCardVersion
+from schemas.rate_card import DEFAULT_LINE
 from stream.dedup_log import DedupLog
 from stream.engine.lane import MANY, Run
 from stream.engine.outbox import Record
 from stream.engine.tables import Table
 from stream.outputs import Outputs
 from stream.rules import burndown
+from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS, burn
 from stream.rules.commands import REMEMBERED_MS, Remembered
 from stream.rules.dedup import Outcome
 from stream.rules.grants import book_command
@@ -29,22 +30,24 @@ from stream.rules.partitioning import check_partition
 from stream.rules.pricing import CostTooLargeError
 from stream.rules.rate_cards import RateCards
 from stream.rules.rollup import OpenRollups
-from stream.rules.usage import US_PER_HOUR, Received, check_time, microseconds, quantity_in_micros, read_usage
+from stream.rules.usage import (
+    FUTURE_TOLERANCE_US,
+    US_PER_HOUR,
+    Received,
+    microseconds,
+    quantity_in_micros,
+    read_usage,
+    wrong_time,
+)
 
 _MOST_FORGOTTEN = 1_000
+_NEW = int(Outcome.NEW)
 
 
-class Priced(NamedTuple):
-    """An event that may be booked, if it is no duplicate."""
-
-    event: Received
-    clock_ms: int
-    occurred_at_us: int
-    quantity_micros: int
-    cost_microcredits: int
-    messages: int
-    rate_card: RateCardVersion
-    record: Message
+Priced = tuple[Received, int, int, int, int, int, RateCardVersion, Message, bytes, int]
+"""An event that may be booked, if it is no duplicate: the event, the clock in ms, when it occurred in µs, its quantity
+in 10⁻⁶ units, its cost in microcredits, the messages it counts as, its rate card, its record, its identity and content.
+A plain tuple, since one of a class takes a tenth of the time that an event has."""
 
 
 class Pipeline:
@@ -74,7 +77,7 @@ class Pipeline:
         self._horizon_us = horizon_us
         self._outcomes = outcomes
         self._clock_ms = 0
-        self._line = self.rate_cards.interval_at("default", 0)
+        self._line = self.rate_cards.interval_at(DEFAULT_LINE, 0)
 
     def apply(self, runs: Sequence[Run], version: int, clock_ms: int) -> int:
         """Book records in order; the clock after them."""
@@ -88,7 +91,7 @@ class Pipeline:
         """Price with these rate cards from the next batch on."""
         assert isinstance(broadcast, RateCards)  # noqa: S101  the app's broadcast folds into nothing else
         self.rate_cards = broadcast
-        self._line = broadcast.interval_at("default", 0)
+        self._line = broadcast.interval_at(DEFAULT_LINE, 0)
 
     def drain(self, version: int, booked_at_ms: int) -> list[Record]:
         """Every output since the last checkpoint, and the ids to remember."""
@@ -103,18 +106,24 @@ class Pipeline:
     def _book_usage(self, records: Sequence[Message], version: int, clock_ms: int) -> int:
         priced: list[Priced] = []
         for record in records:
-            clock_ms = max(clock_ms, record.timestamp()[1])
+            ingested_at_ms = record.timestamp()[1]
+            if ingested_at_ms > clock_ms:
+                clock_ms = ingested_at_ms
             found = self._price(record, clock_ms)
-            if isinstance(found, Reject):
-                self._reject(found, record, clock_ms)
-            else:
+            if isinstance(found, tuple):
                 priced.append(found)
-        for each, outcome in zip(priced, self._deduplicate(priced), strict=True):
-            if outcome == Outcome.NEW:
+            else:
+                self._reject(found, record, clock_ms)
+        outcomes = self.dedup.admit(
+            [each[8] for each in priced], [each[9] for each in priced], [each[1] for each in priced]
+        )
+        for each, outcome in zip(priced, outcomes, strict=True):
+            if outcome == _NEW:
                 self._charge(each, version)
             elif outcome == Outcome.CONFLICT:
-                detail = f"{each.event.source} used the id {each.event.id!r} for another event"
-                self._reject(Reject(Reason.EVENT_ID_REUSED, detail, each.event.subject), each.record, each.clock_ms)
+                event, record = each[0], each[7]
+                detail = f"{event.source} used the id {event.id!r} for another event"
+                self._reject(Reject(Reason.EVENT_ID_REUSED, detail, event.subject), record, each[1])
             else:
                 self._outcomes["duplicate"] += 1
         return clock_ms
@@ -123,63 +132,72 @@ class Pipeline:
         event = read_usage(record.value(), record.key())
         if isinstance(event, Reject):
             return event
-        account = event.subject
+        account, used = event.subject, event.data
         if account not in self.balances:
             misplaced = check_partition(account, self._partition, self._partition_for)
             if misplaced is not None:
                 return misplaced
         occurred_at_us = microseconds(event.time)
-        refused = check_time(event, occurred_at_us, clock_ms, self._horizon_us)
-        if refused is not None:
-            return refused
+        clock_us = clock_ms * 1_000
+        if not clock_us - self._horizon_us <= occurred_at_us <= clock_us + FUTURE_TOLERANCE_US:
+            return wrong_time(event, occurred_at_us, clock_us, self._horizon_us)
         from_us, until_us, card = self._line
         if not from_us <= occurred_at_us < until_us:
-            from_us, until_us, card = self._line = self.rate_cards.interval_at("default", occurred_at_us)
+            from_us, until_us, card = self._line = self.rate_cards.interval_at(DEFAULT_LINE, occurred_at_us)
         if card is None:
             return Reject(Reason.NO_RATE_CARD, f"no rate card is effective at {event.time.isoformat()}", account)
-        price = card.prices.get(event.data.node)
+        price = card.prices.get(used.node)
         if price is None:
-            return Reject(Reason.UNKNOWN_NODE, f"{card.version} has no price for {event.data.node!r}", account)
-        quantity = quantity_in_micros(event.data.quantity)
+            return Reject(Reason.UNKNOWN_NODE, f"{card.version} has no price for {used.node!r}", account)
+        quantity = quantity_in_micros(used.quantity)
         try:
             cost = price.cost_microcredits(quantity)
         except CostTooLargeError as error:
             return Reject(Reason.COST_TOO_LARGE, str(error), account)
-        return Priced(event, clock_ms, occurred_at_us, quantity, cost, price.messages, card.version, record)
+        return (
+            event,
+            clock_ms,
+            occurred_at_us,
+            quantity,
+            cost,
+            price.messages,
+            card.version,
+            record,
+            identity(account, event.source, event.id),
+            content(occurred_at_us, used.agent, used.conversation, used.channel, used.node, quantity),
+        )
 
     def _deduplicate(self, priced: Sequence[Priced]) -> list[int]:
-        identities, contents = [], []
-        for event, _, occurred_at_us, quantity, *_ in priced:
-            used = event.data
-            identities.append(identity(event.subject, event.source, event.id))
-            contents.append(content(occurred_at_us, used.agent, used.conversation, used.channel, used.node, quantity))
-        return self.dedup.admit(identities, contents, [each.clock_ms for each in priced])
+        identities, contents = [each[8] for each in priced], [each[9] for each in priced]
+        return self.dedup.admit(identities, contents, [each[1] for each in priced])
 
     def _charge(self, priced: Priced, version: int) -> None:
-        event, clock_ms, occurred_at_us, quantity, cost, messages, rate_card, record = priced
-        used, account = event.data, event.subject
+        event, clock_ms, occurred_at_us, quantity, cost, messages, rate_card, record, _, _ = priced
+        account, used = event.subject, event.data
+        agent, channel, node = used.agent, used.channel, used.node
         balance = self.balances.get(account)
         if balance is None:
             balance = self.balances[account] = burndown.open_by_usage(account, clock_ms)
-        elif balance.charged_microcredits + cost > burndown.LARGEST_TOTAL_MICROCREDITS:
-            detail = f"with it the account would have used more than {burndown.LARGEST_TOTAL_MICROCREDITS} microcredits"
+        elif balance.charged_microcredits + cost > LARGEST_TOTAL_MICROCREDITS:
+            detail = f"with it the account would have used more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
             self._reject(Reject(Reason.COST_TOO_LARGE, detail, account), record, clock_ms)
             return
-        burndown.burn(balance, cost, messages, clock_ms)
+        burn(balance, cost, messages, clock_ms)
         if balance.version != version:
             balance.version = version
             self.balances.changed.append(balance)
-        key = (account, occurred_at_us // US_PER_HOUR, used.channel, used.agent, used.node)
-        self._rollups.add(key, version, messages, quantity, cost)
+        self._rollups.add(
+            (account, occurred_at_us // US_PER_HOUR, channel, agent, node), version, messages, quantity, cost
+        )
         self._outputs.charges.append(
             Charge(
                 account,
                 event.source,
                 event.id,
-                used.agent,
+                agent,
                 used.conversation,
-                used.channel,
-                used.node,
+                channel,
+                node,
                 quantity,
                 cost,
                 messages,

@@ -197,7 +197,7 @@ class Reader:
         self.lost[partition] = OffsetLostError(
             f"{topic} [{partition}] holds {holds}, and the partition's progress is "
             f"{lane.position[self._which[topic]]}: {error.str()}. Input was deleted before it was booked, or the topic "
-            "is not the one it was."
+            "is not the one it was. To go on with what is left, start once with --accept-new-state."
         )
 
     def _bound_poll(self, messages: list[Message]) -> None:

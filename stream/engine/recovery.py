@@ -98,7 +98,7 @@ class Recovery:
         newest = self._restore(processor, writer.partition, nonce, progress)
         crash_points.reach("takeover.restored")
         self._check_nothing_ahead(writer.partition, progress, newest)
-        if progress is None or self._begins_anew(topology):
+        if progress is None or self._plan.accept_new_state:
             progress = Progress(
                 checkpoint=0,
                 # Above the last one even if the clock was set back: the sink keeps the highest version.
@@ -109,19 +109,16 @@ class Recovery:
         changed = None if topology == self._topology else self._topology
         return Restored(processor, progress, changed, nonce)
 
-    def _begins_anew(self, topology: Topology | None) -> bool:
-        return self._plan.accept_new_state and topology is not None and topology != self._topology
-
     def _first_offsets(self, partition: int, progress: Progress | None, known: Topology | None) -> dict[str, int]:
-        """An input that nobody booked, or that was made again, starts where it starts."""
+        """An input that nobody booked, or that was made again, or lost what was not booked, is read from its start."""
         kept = progress.offsets if progress else {}
+        offsets = {}
         with opened(self._config) as consumer:
-            return {
-                topic: kept[topic]
-                if topic in kept and known is not None and known.topics.get(topic) == self._topology.topics.get(topic)
-                else consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0)[0]
-                for topic in self._plan.input_topics
-            }
+            for topic in self._plan.input_topics:
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0)
+                same = known is not None and known.topics.get(topic) == self._topology.topics.get(topic)
+                offsets[topic] = kept[topic] if same and low <= kept.get(topic, -1) <= high else low
+        return offsets
 
     def _read_progress(self, partition: int, nonce: str) -> tuple[Progress | None, Topology | None]:
         progress: Progress | None = None

@@ -81,15 +81,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def check_time(event: Received, occurred_at_us: int, clock_ms: int, horizon_us: int) -> Reject | None:
-    """Accepted is what would still be recognised as a duplicate, and what is not more than 5 minutes ahead."""
-    ingested_at_us = clock_ms * 1_000
-    if occurred_at_us > ingested_at_us + FUTURE_TOLERANCE_US:
-        ahead = (occurred_at_us - ingested_at_us) // 1_000_000
+def wrong_time(event: Received, occurred_at_us: int, clock_us: int, horizon_us: int) -> Reject:
+    """Accepted is what would still be recognised as a duplicate, and what is at most 5 minutes ahead: neither."""
+    if occurred_at_us > clock_us:
+        ahead = (occurred_at_us - clock_us) // 1_000_000
         return Reject(Reason.TOO_FAR_AHEAD, f"it occurred {ahead} s after it was ingested", event.subject)
-    if occurred_at_us < ingested_at_us - horizon_us:
-        hours = (ingested_at_us - occurred_at_us) / US_PER_HOUR
-        allowed = horizon_us / US_PER_HOUR
-        detail = f"it occurred {hours:.2f} hours before it was ingested, more than {allowed:.2f}"
-        return Reject(Reason.OLDER_THAN_DEDUP_WINDOW, detail, event.subject)
-    return None
+    hours, allowed = (clock_us - occurred_at_us) / US_PER_HOUR, horizon_us / US_PER_HOUR
+    detail = f"it occurred {hours:.2f} hours before it was ingested, more than {allowed:.2f}"
+    return Reject(Reason.OLDER_THAN_DEDUP_WINDOW, detail, event.subject)

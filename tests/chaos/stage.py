@@ -212,13 +212,17 @@ class Stage:
         self._over_at = time.monotonic()
         self._targets = self.watch.input_ends()
 
+    def has_recovered(self) -> bool:
+        """Whether all that was sent before the fault was over is in checkpoints."""
+        return self.watch.booked(self._targets)
+
     def await_recovery(self) -> None:
         """Return once all that was sent before the fault was over is in checkpoints, and in ClickHouse."""
         if self.recover_seconds is not None:
             return
         if not self._over_at:
             raise ChaosError(f"{self.fault.name} never said that it is over")
-        self.wait_until(lambda: self.watch.booked(self._targets), "recovery")
+        self.wait_until(self.has_recovered, "recovery")
         if self.sinks:
             ends = self.watch.output_ends()
             self.wait_until(lambda: self.watch.written(ends), "recovery of the sink")

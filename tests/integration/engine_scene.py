@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from confluent_kafka import Message, Producer, TopicPartition
@@ -124,7 +124,7 @@ class EngineScene:
         producer.init_transactions(WAIT_SECONDS)
         return producer
 
-    def life(self, *, topology: Topology | None = None, **changes: object) -> Life:
+    def life(self, **changes: Any) -> Life:
         """The engine of one worker, not yet started; changes are of its configuration."""
         config = msgspec.structs.replace(self.config, **changes)
         broadcast = self.broadcast()
@@ -132,7 +132,7 @@ class EngineScene:
             config,
             self.make_processor,
             broadcast,
-            self.topology() if topology is None else topology,
+            self.topology(),
             self.fatal.append,
             lambda number, _: self.checkpoints.update([number]),
         )

@@ -16,6 +16,8 @@ from confluent_kafka.admin import (
 from tests.processes import ROOT
 
 _ROW = re.compile(r"^\| `(\w+)` \| ([\w, ]+) \| (topic|group|transactional id)s? (`.*`) \|$", re.MULTILINE)
+# The same in every installation: groups that nobody joins, which librdkafka wants named.
+_SHARED = re.compile(r"__|creditstream-(reader|recovery|broadcast|rate-cards-)")
 _KINDS = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "transactional id": ResourceType.TRANSACTIONAL_ID}
 _OPERATIONS = {
     "Read": AclOperation.READ,
@@ -54,7 +56,7 @@ def give(admin: AdminClient, rules: list[Rule], prefix: str) -> None:
 
 def _bindings(rules: list[Rule], prefix: str) -> Iterator[AclBinding]:
     for rule in rules:
-        name = rule.name if rule.name.startswith("__") else f"{prefix}{rule.name}"
+        name = rule.name if _SHARED.match(rule.name) else f"{prefix}{rule.name}"
         pattern = ResourcePatternType.PREFIXED if name.endswith("*") else ResourcePatternType.LITERAL
         yield AclBinding(
             _KINDS[rule.kind],

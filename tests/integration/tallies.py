@@ -60,9 +60,9 @@ class Journal:
     def dump(self) -> Iterator[bytes]:
         yield msgspec.json.encode(self.keys)
 
-    def load(self, dumped: Iterable[bytes]) -> bool:
+    def load(self, dumped: Iterable[bytes | memoryview]) -> bool:
         for chunk in dumped:
-            self.restore(chunk)
+            self.restore(bytes(chunk))
         self.loaded = len(self.keys)
         return True
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from stream.engine.holding import Phase
 from stream.engine.outbox import Record
 from stream.engine.partition import Checkpoint
 from stream.engine.progress import Progress
-from tests.integration.engine_life import live
+from tests.integration.engine_life import Life, live
 from tests.integration.engine_scene import WAIT_SECONDS, EngineScene
 from tests.processes import ROOT
 from tests.servers import KafkaServer
@@ -250,15 +251,18 @@ def test_rule_6_a_partition_that_cannot_be_written_three_times_in_a_row_ends_the
     monkeypatch.setattr(checkpoints, "MOST_ATTEMPTS", 1)
     assert owners.MOST_FAILURES == 3
 
+    def failed(life: Life, count: int) -> bool:
+        return life.holding().failures == count
+
     async def story() -> None:
         async with engine.life() as life:
             await life.until(lambda: life.running and engine.checkpoints[0] > 0)
-            for failures in (1, 2, 3):
+            for count in (1, 2, 3):
                 assert engine.fatal == []
                 await life.until(lambda: life.running)
                 faults.append((Moment.NOT_COMMITTED, KafkaError(KafkaError._STATE, "as told")))
                 engine.send(1)
-                await life.until(lambda count=failures: life.holding().failures == count)
+                await life.until(partial(failed, life, count))
             assert life.holding().phase is Phase.FAILED
             assert len(engine.fatal) == 1
 

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +16,7 @@ from stream.engine import topics as topic_checks
 from stream.engine.holding import Phase
 from stream.engine.progress import CHECKPOINT_HEADER
 from tests.conftest import CreateTopics
-from tests.integration.engine_life import live
+from tests.integration.engine_life import Life, live
 from tests.integration.engine_scene import WAIT_SECONDS, EngineScene
 from tests.integration.tallies import Tally
 from tests.servers import KafkaServer
@@ -31,20 +33,20 @@ def engine(kafka: KafkaServer, topic_prefix: str, tmp_path: Path) -> Iterator[En
         yield scene
 
 
-async def book_all(engine: EngineScene, **changes: object) -> None:
+async def book_all(engine: EngineScene, **changes: Any) -> None:
     """One life, until everything that was sent is in a checkpoint."""
     async with engine.life(**changes) as life:
         await life.until(lambda: engine.all_durable(life))
 
 
-async def refusal(engine: EngineScene, **changes: object) -> str:
+async def refusal(engine: EngineScene, **changes: Any) -> str:
     """One life that must be refused; why."""
     async with engine.life(**changes) as life:
         await life.until(lambda: life.holding().phase is Phase.FAILED)
         return life.holding().failure
 
 
-async def accepted(engine: EngineScene, **changes: object) -> None:
+async def accepted(engine: EngineScene, **changes: Any) -> None:
     """One life that takes its partition over and writes a checkpoint."""
     async with engine.life(**changes) as life:
         await life.until(lambda: life.running and life.partition().durable.checkpoint > 0)
@@ -91,12 +93,15 @@ def test_rule_5_state_of_other_topics_is_refused_until_it_is_accepted(
 def test_rule_11_a_value_is_adopted_between_batches_and_its_offset_is_part_of_progress(engine: EngineScene) -> None:
     """Rule 11: without a restart."""
 
+    def reads(life: Life, value: str) -> bool:
+        return life.broadcast.value()[1] == value
+
     async def story() -> None:
         async with engine.life() as life:
             await life.until(lambda: life.running)
             for value in ("first", "second"):
                 engine.broadcast_value(value)
-                await life.until(lambda value=value: life.broadcast.value()[1] == value)
+                await life.until(partial(reads, life, value))
                 engine.send(2)
                 await life.until(lambda: engine.all_durable(life))
                 assert engine.progress().broadcast_offset == life.broadcast.value()[0]
@@ -210,7 +215,7 @@ def test_rule_14_every_record_carries_its_checkpoint(engine: EngineScene) -> Non
     for topic in (engine.output, engine.journal):
         for message in read_topic(engine.servers, topic, 1):
             if not (message.key() or b"").startswith(b"\0"):
-                numbers.setdefault(topic, []).append(int(dict(message.headers() or [])[CHECKPOINT_HEADER]))
+                numbers.setdefault(topic, []).append(int(dict(message.headers() or [])[CHECKPOINT_HEADER] or 0))
     bookings = engine.bookings()
     assert numbers[engine.output] == [each.version for each in bookings]
     assert set(numbers[engine.journal]) == set(numbers[engine.output])

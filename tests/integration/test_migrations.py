@@ -41,21 +41,29 @@ def client(settings: ClickHouseSettings) -> Client:
     )
 
 
-NAMES = [migration.name for migration in read_migrations()]
+REQUIRED = [migration for migration in read_migrations() if not migration.optional]
+OPTIONAL = [migration.name for migration in read_migrations() if migration.optional]
+NAMES = [migration.name for migration in REQUIRED]
+
+
+def applied(settings: ClickHouseSettings) -> list[str]:
+    """The required migrations that `migrate` applied: whether the user may make roles, the optional ones show."""
+    return [name for name in migrate(settings) if name not in OPTIONAL]
 
 
 def test_migrations_apply_in_order_once(settings: ClickHouseSettings, client: Client) -> None:
     """The first run applies all, the second none, and each is recorded with its checksum."""
-    assert migrate(settings) == NAMES
+    assert applied(settings) == NAMES
     assert migrate(settings) == []
     recorded = client.query("SELECT number, name, checksum FROM schema_migrations FINAL ORDER BY number").result_rows
-    assert recorded == [(migration.number, migration.name, migration.checksum) for migration in read_migrations()]
+    required = [(migration.number, migration.name, migration.checksum) for migration in REQUIRED]
+    assert [row for row in recorded if row[1] not in OPTIONAL] == required
 
 
 def test_the_database_is_made_when_it_is_missing(settings: ClickHouseSettings, client: Client) -> None:
     """A new installation needs no hand."""
     client.command(f"DROP DATABASE {settings.clickhouse_database} SYNC")
-    assert migrate(settings) == NAMES
+    assert applied(settings) == NAMES
 
 
 def test_two_migrators_at_once_do_no_harm(settings: ClickHouseSettings, client: Client) -> None:
@@ -63,7 +71,8 @@ def test_two_migrators_at_once_do_no_harm(settings: ClickHouseSettings, client: 
     with ThreadPoolExecutor(4) as pool:
         for outcome in [pool.submit(migrate, settings) for _ in range(4)]:
             outcome.result(60)
-    assert client.query("SELECT count() FROM schema_migrations FINAL").result_rows == [(len(NAMES),)]
+    recorded = [name for (name,) in client.query("SELECT name FROM schema_migrations FINAL").result_rows]
+    assert sorted(name for name in recorded if name not in OPTIONAL) == NAMES
     check_schema(settings)
 
 
@@ -74,7 +83,7 @@ def test_one_that_was_killed_between_a_file_and_its_record_is_taken_up(
     migrate(settings)
     client.command("INSERT INTO balances (account, version) VALUES ('acme', 1)")
     client.command("TRUNCATE TABLE schema_migrations")
-    assert migrate(settings) == NAMES
+    assert applied(settings) == NAMES
     assert client.query("SELECT account FROM balances FINAL").result_rows == [("acme",)]
 
 
@@ -86,6 +95,23 @@ def test_a_file_that_changed_after_it_was_applied_is_an_error(settings: ClickHou
     file.write_text("CREATE TABLE IF NOT EXISTS a (x UInt16) ENGINE = MergeTree ORDER BY x;")
     with pytest.raises(SchemaError, match=r"0001_first\.sql.*restore the file"):
         migrate(settings, tmp_path)
+
+
+def test_an_optional_file_is_left_out_without_the_right_to_it_and_tried_again_with_it(
+    settings: ClickHouseSettings, client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told, it keeps no sink from working, and it names the database."""
+    (tmp_path / "0001_first.sql").write_text("SELECT 1;")
+    file = tmp_path / "0002_roles.sql"
+    file.write_text("-- optional: not everybody may.\nCREATE TABLE system.nobody_may (x UInt8) ENGINE = Log;")
+    migrate(settings, tmp_path)
+    assert "0002_roles.sql is left out" in caplog.text
+    check_schema(settings, tmp_path)
+    file.write_text(
+        "-- optional: everybody may.\nCREATE TABLE ${database}.made (x UInt8) ENGINE = MergeTree ORDER BY x;"
+    )
+    assert migrate(settings, tmp_path) == ["0002_roles.sql"]
+    assert client.command("EXISTS TABLE made") == 1
 
 
 def test_a_statement_that_fails_names_its_file_and_is_not_recorded(
@@ -116,7 +142,8 @@ def test_the_worker_refuses_to_start_on_a_missing_or_old_schema(
         f"lacks {len(NAMES)} migrations, from {NAMES[0]} on: run `python -m sinks migrate`" in capsys.readouterr().err
     )
     migrate(settings)
-    client.command("DELETE FROM schema_migrations WHERE number = {last:UInt32}", parameters={"last": len(NAMES)})
+    last = {"last": REQUIRED[-1].number}
+    client.command("DELETE FROM schema_migrations WHERE number = {last:UInt32}", parameters=last)
     assert main(["worker"]) == 1
     assert f"lacks 1 migrations, from {NAMES[-1]} on" in capsys.readouterr().err
 
@@ -173,9 +200,10 @@ def test_partitions_are_functions_of_the_sorting_key(settings: ClickHouseSetting
         "conversations": ("toYYYYMM(day)", "account, day, agent, conversation"),
         "charges": ("toYYYYMM(occurred_at)", "account, occurred_at, source, id"),
         "dead_letters": ("", "topic, partition, offset, reason, value_sha256"),
+        "tenant_readers": ("", "user_name, account"),
     }
 
 
 def test_the_folder_holds_nothing_but_migrations() -> None:
     """A file that is not applied would be a surprise."""
-    assert sorted(path.name for path in MIGRATIONS.iterdir()) == NAMES
+    assert sorted(path.name for path in MIGRATIONS.iterdir()) == sorted([*NAMES, *OPTIONAL])

@@ -1,5 +1,6 @@
 """Against a broker that demands TLS, SCRAM and ACLs, the whole path works, and secrets show up nowhere."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -7,13 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import clickhouse_connect
+import faust
 import pytest
+from aiokafka.client import AIOKafkaClient
 from clickhouse_connect.driver import Client
 from confluent_kafka.admin import AdminClient
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from producers import UsageReporter
+from producers.sender import Sender, UndeliveredError
 from schemas.settings import KafkaSettings, load_settings
-from stream.app import make_app
 from stream.group_credentials import group_credentials
 from stream.settings import WorkerSettings
 from tests.integration.kafka_rules import give, written_rules
@@ -107,12 +111,8 @@ def test_usage_reaches_clickhouse_through_tls_scram_and_acls_and_no_log_has_a_se
     """Reporter, command line, worker and sink, each with the rights that SECURITY.md names and no others."""
     said = [place.done("operator", "producers", "rate-card", "publish", str(RATE_CARD))]
     said.append(place.done("operator", "producers", "command", "grant", "--account", "acme", "--credits", "100"))
-    said.append(
-        place.done(
-            "runtime", "producers", "workload", "--flat-out", "--events", str(EVENTS),
-            "--duplicates", "0", "--late", "0", "--malformed", "0",
-        )  # fmt: skip
-    )
+    no_noise = ("--duplicates", "0", "--late", "0", "--malformed", "0")
+    said.append(place.done("runtime", "producers", "workload", "--flat-out", "--events", str(EVENTS), *no_noise))
     report_one(place)
     to_clickhouse = clickhouse_settings(clickhouse, database)
     said.append(place.done("sink", "sinks", "migrate", **to_clickhouse))
@@ -168,3 +168,79 @@ def charges(reader: Client) -> int:
 def leaked(texts: list[str]) -> list[str]:
     """The secrets that are somewhere in these texts."""
     return [secret for secret in (*PASSWORDS.values(), TOKEN) if any(secret in text for text in texts)]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"sasl_password_file": "wrong.password"}, "uthentication failed"),
+        ({"ssl_ca_location": "stranger.pem"}, "certificate verify failed"),
+    ],
+)
+def test_who_cannot_prove_who_it_is_is_told_why_and_sends_nothing(
+    place: Place, certificates: Certificates, change: dict[str, str], reason: str
+) -> None:
+    """Each row is a password that is wrong or an authority that signed nothing, and what is said of it."""
+    (place.folder / "wrong.password").write_text("wrong-pass-77aa")
+    folders = {"sasl_password_file": place.folder, "ssl_ca_location": certificates.stranger.parent}
+    changed = {name: folders[name] / file for name, file in change.items()}
+    ended = place.run("operator", "producers", "command", "grant", "--account", "acme", "--credits", "1", **changed)
+    assert ended.returncode == 1
+    assert "Kafka let us not in: " in ended.stderr
+    assert reason in ended.stderr
+    assert "CREDITSTREAM_SECURITY_PROTOCOL" in ended.stderr
+    assert leaked([ended.stdout, ended.stderr]) == []
+    assert "wrong-pass-77aa" not in ended.stdout + ended.stderr
+
+
+def test_one_who_speaks_without_tls_is_told_what_to_check(place: Place) -> None:
+    """A rate card is read before it is written: the consumer says it too."""
+    plain = {"bootstrap_servers": place.broker.bootstrap_servers, "topic_prefix": place.prefix}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CREDITSTREAM_")}
+    given = {f"CREDITSTREAM_{name.upper()}": value for name, value in plain.items()}
+    command = [sys.executable, "-m", "producers", "rate-card", "publish", str(RATE_CARD)]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**environ, **given}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 1
+    assert "CREDITSTREAM_SECURITY_PROTOCOL" in ended.stderr
+
+
+@pytest.mark.parametrize(("user", "topic"), [("runtime", "credits.commands"), ("sink", "usage.events")])
+def test_a_user_may_do_no_more_than_its_rules(place: Place, user: str, topic: str) -> None:
+    """Each row is a user and a topic that it has no business writing to."""
+    given = {f"CREDITSTREAM_{name.upper()}": str(value) for name, value in place.settings(user).items()}
+    settings = load_settings(KafkaSettings, given)
+    sender = Sender(settings.bootstrap_servers, kafka_config=settings.security)
+    with pytest.raises(UndeliveredError, match="authorization failed"), sender:
+        sender.send(f"{place.prefix}{topic}", b"acme", b"{}")
+
+
+def test_client_certificates_open_the_broker_to_librdkafka_and_to_the_group(
+    broker: SecuredKafka, certificates: Certificates
+) -> None:
+    """Where the broker asks for certificates instead of names: both clients of a worker have them."""
+    environ = {
+        "CREDITSTREAM_BOOTSTRAP_SERVERS": f"127.0.0.1:{broker.certificate_port}",
+        "CREDITSTREAM_SECURITY_PROTOCOL": "SSL",
+        "CREDITSTREAM_SSL_CA_LOCATION": str(certificates.authority),
+        "CREDITSTREAM_SSL_CERTIFICATE_LOCATION": str(certificates.client),
+        "CREDITSTREAM_SSL_KEY_LOCATION": str(certificates.client_key),
+    }
+    settings = load_settings(WorkerSettings, environ)
+    assert AdminClient(settings.kafka).list_topics(timeout=30).brokers.keys() == {1}
+    credentials = group_credentials(settings)
+    assert isinstance(credentials, faust.SSLCredentials)
+
+    async def members_view() -> set[int]:
+        client = AIOKafkaClient(
+            bootstrap_servers=settings.bootstrap_servers,
+            **credentials_to_aiokafka_auth(credentials),
+        )
+        await client.bootstrap()
+        try:
+            return {broker.nodeId for broker in client.cluster.brokers()}
+        finally:
+            await client.close()
+
+    assert asyncio.run(members_view()) == {1}

@@ -1,6 +1,7 @@
 """confluent_kafka's Producer over the fake cluster: transactional, or plain for upstream's use."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -17,7 +18,7 @@ _DEFAULT_TIMEOUT_MS = 60_000
 
 
 class FakeProducer:
-    """Its commits meet the faults that the cluster draws; see `_meet`."""
+    """Its commits meet the faults that the cluster draws; see `_commit`."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._cluster: FakeKafka = cluster_at(config["bootstrap.servers"])
@@ -30,41 +31,44 @@ class FakeProducer:
         self._committed_unknown = False
         self._unsent: list[_Record] = []
         self._room = 0
+        self._calling = ""
 
     # --- transactions --------------------------------------------------------------------------------------------
 
     def init_transactions(self, timeout: float = -1) -> None:
-        self._epoch = self._cluster.take_id(self._id, timeout if timeout >= 0 else float("inf"))
-        self._cluster.answer()
+        with self._call("init_transactions"):
+            self._epoch = self._cluster.take_id(self._id, _seconds(timeout))
+            self._cluster.answer()
 
     def begin_transaction(self) -> None:
         self._check()
-        if self._begun:
-            raise KafkaException(KafkaError(KafkaError._STATE, "a transaction is open"))
+        if self._begun or self._epoch < 0:
+            raise KafkaException(KafkaError(KafkaError._STATE, "no transaction can begin now"))
         self._begun = True
         self._room = self._scheduler.random.choice((3, 1_000, 1_000, 1_000))
 
     def commit_transaction(self, timeout: float = -1) -> None:
         """Send what was produced, and have the coordinator end the transaction."""
-        self._check()
-        if not self._begun:
-            raise KafkaException(KafkaError(KafkaError._STATE, "no transaction is open"))
-        seconds = timeout if timeout >= 0 else float("inf")
-        if self._committed_unknown:
-            self._committed_unknown = False
-            self._cluster.reach(seconds)
-            self._finish()
-            return
-        self._send(len(self._unsent), seconds)
-        self._meet(self._cluster.commit_fault(self._id), seconds)
-        self._finish()
+        with self._call("commit_transaction"):
+            self._check_begun()
+            if self._committed_unknown:
+                self._cluster.reach(_seconds(timeout))
+                self._committed_unknown = False
+            else:
+                self._send(_seconds(timeout))
+                self._commit(self._cluster.commit_fault(self._id), _seconds(timeout))
+            self._begun = False
 
     def abort_transaction(self, timeout: float = -1) -> None:
-        self._unsent.clear()
-        self._cluster.reach(timeout if timeout >= 0 else float("inf"))
-        self._broken = None
-        self._end(commit=False)
-        self._finish()
+        """Leave nothing of what was produced; not after a fatal error."""
+        with self._call("abort_transaction"):
+            if self._broken is not None and self._broken.txn_requires_abort():
+                self._broken = None
+            self._check_begun()
+            self._unsent.clear()
+            self._cluster.reach(_seconds(timeout))
+            self._end(commit=False)
+            self._begun = False
 
     # --- records -------------------------------------------------------------------------------------------------
 
@@ -77,9 +81,8 @@ class FakeProducer:
         *,
         headers: list[tuple[str, str | bytes | None]] | None = None,
     ) -> None:
-        self._check()
-        if self._id and not self._begun:
-            raise KafkaException(KafkaError(KafkaError._STATE, "no transaction is open"))
+        if self._id:
+            self._check_begun()
         if self._id and len(self._unsent) >= self._room:
             self._cluster.met("producer's queue full")
             raise BufferError("Local: Queue full")
@@ -92,7 +95,7 @@ class FakeProducer:
         return 0
 
     def flush(self, timeout: float = -1) -> int:
-        self._try_send(timeout if timeout >= 0 else float("inf"))
+        self._try_send(_seconds(timeout))
         return len(self._unsent)
 
     def __len__(self) -> int:
@@ -102,22 +105,22 @@ class FakeProducer:
 
     def _try_send(self, seconds: float) -> None:
         try:
-            self._send(len(self._unsent), seconds)
+            self._send(seconds)
         except KafkaException as exception:
             error: KafkaError = exception.args[0]
             if error.fatal():
                 self._broken = error
 
-    def _send(self, count: int, seconds: float) -> None:
+    def _send(self, seconds: float) -> None:
         """Append records partition by partition: others may come in between, and a crash as well."""
-        if not count:
+        if not self._unsent:
             return
         deadline = self._scheduler.now + seconds
         self._cluster.reach(seconds)
         if self._id:
             self._cluster.until_ended(self._transaction, deadline)
         batches: dict[tuple[str, int], list[_Record]] = {}
-        sent, self._unsent = self._unsent[:count], self._unsent[count:]
+        sent, self._unsent = self._unsent, []
         for record in sent:
             batches.setdefault(record[:2], []).append(record)
         places = list(batches)
@@ -132,8 +135,8 @@ class FakeProducer:
                 self._cluster.append_in(self._transaction, self._epoch, log, record_, self._timeout_seconds)
             self._cluster.answer()
 
-    def _meet(self, fault: str, seconds: float) -> None:
-        """Commit, with whatever befalls it."""
+    def _commit(self, fault: str, seconds: float) -> None:
+        """Have the coordinator commit, with whatever befalls it."""
         if fault:
             self._cluster.met(fault)
         match fault:
@@ -181,8 +184,22 @@ class FakeProducer:
         if self._broken is not None:
             raise KafkaException(self._broken)
 
-    def _finish(self) -> None:
-        self._begun = False
+    def _check_begun(self) -> None:
+        self._check()
+        if not self._begun:
+            raise KafkaException(KafkaError(KafkaError._STATE, "no transaction is open"))
+
+    @contextlib.contextmanager
+    def _call(self, name: str) -> Iterator[None]:
+        """One call at a time, as librdkafka has it."""
+        if self._calling:
+            code = KafkaError._PREV_IN_PROGRESS if self._calling == name else KafkaError._CONFLICT
+            raise KafkaException(KafkaError(code, f"{self._calling} is in progress"))
+        self._calling = name
+        try:
+            yield
+        finally:
+            self._calling = ""
 
     @property
     def _transaction(self) -> Transaction:
@@ -193,3 +210,7 @@ class FakeProducer:
         process = self._scheduler.process
         skew = getattr(process, "clock_skew_seconds", 0.0)
         return int((BEGAN_SECONDS + self._scheduler.now + skew) * 1_000)
+
+
+def _seconds(timeout: float) -> float:
+    return timeout if timeout >= 0 else float("inf")

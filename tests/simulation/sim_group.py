@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.sim_scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -12,16 +13,17 @@ if TYPE_CHECKING:
 
 SESSION_SECONDS = 10.0
 _REBALANCE_SECONDS = 20.0
-_HEARTBEAT_SECONDS = 2.5
+HEARTBEAT_SECONDS = 2.5
 _LATENCY_SECONDS = 0.01
 
 
 class SimGroup:
     """Eager rebalances, as aiokafka has them: everybody gives everything back, then all are assigned anew."""
 
-    def __init__(self, scheduler: Scheduler, partitions: int) -> None:
+    def __init__(self, scheduler: Scheduler, cluster: FakeKafka, partitions: int) -> None:
         self.generation = 0
         self._scheduler = scheduler
+        self._cluster = cluster
         self._partitions = partitions
         self._heard_at: dict[SimWorker, float] = {}
         self._told: dict[SimWorker, asyncio.Future[None]] = {}
@@ -46,6 +48,15 @@ class SimGroup:
         if told is not None:
             await told
 
+    async def beat(self, worker: SimWorker) -> bool:
+        """A heartbeat: whether the coordinator still takes it for a member."""
+        await asyncio.sleep(self._scheduler.random.random() * _LATENCY_SECONDS)
+        while self._scheduler.now < self._cluster.down_until:
+            await asyncio.sleep(0.1)
+        known = worker in self._heard_at
+        await asyncio.sleep(self._scheduler.random.random() * _LATENCY_SECONDS)
+        return known
+
     def leave(self, worker: SimWorker) -> None:
         """Say so, as a member does that stops in order."""
         self._heard_at.pop(worker, None)
@@ -66,7 +77,7 @@ class SimGroup:
         told = self._told.pop(worker)
         process = worker.process
         when = max(self._scheduler.now, process.paused_until)
-        when += self._scheduler.random.random() * _HEARTBEAT_SECONDS
+        when += self._scheduler.random.random() * HEARTBEAT_SECONDS
 
         def tell() -> None:
             if not told.done():
@@ -79,7 +90,8 @@ class SimGroup:
         now = self._scheduler.now
         for worker, heard_at in list(self._heard_at.items()):
             process = worker.process
-            if not process.dead and process.paused_until <= now:
+            away = now < self._cluster.down_until
+            if away or (not process.dead and process.paused_until <= now):
                 self._heard_at[worker] = now
             elif now - heard_at > SESSION_SECONDS:
                 self._throw_out(worker)

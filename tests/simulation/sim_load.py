@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import Random
 
 from producers.malformed import KINDS, malformed
@@ -36,22 +37,29 @@ class Load:
         self._usage: list[Sent] = []
         self._commands: list[Sent] = []
 
-    def usage(self, now: float, account: str | None = None) -> Sent:
+    def opening(self, now: float, account: str, *, usage: bool) -> Sent:
+        """A good record of the account."""
+        return self._good_usage(now, account) if usage else self._good_command(now, account)
+
+    def usage(self, now: float) -> Sent:
         """One usage event, most often a good one."""
         chance = self._random.random()
         if self._usage and chance < 0.12:
             return self._again(self._usage)
         if chance < 0.2:
-            return self._malformed(self._good_usage(now, account), now)
-        sent = self._good_usage(now, account)
-        self._usage.append(sent)
-        return sent
+            return self._malformed(self._good_usage(now, self._account()), now)
+        return self._good_usage(now, self._account())
 
-    def command(self, now: float, account: str | None = None) -> Sent:
+    def command(self, now: float) -> Sent:
         """One grant or top-up, most often a good one."""
         if self._commands and self._random.random() < 0.2:
             return self._again(self._commands)
-        account = account or self._random.choice(self.accounts)
+        return self._good_command(now, self._account())
+
+    def _account(self) -> str:
+        return self._random.choice(self.accounts)
+
+    def _good_command(self, now: float, account: str) -> Sent:
         self._numbers += 1
         data: dict[str, object] = {"grant": f"grant-{self._numbers}", "credits": f"{self._random.randint(1, 900)}"}
         if self._random.random() < 0.5:
@@ -64,8 +72,7 @@ class Load:
         self._commands.append(sent)
         return sent
 
-    def _good_usage(self, now: float, account: str | None) -> Sent:
-        account = account or self._random.choice(self.accounts)
+    def _good_usage(self, now: float, account: str) -> Sent:
         self._numbers += 1
         late = self._random.random() ** 6 * _LATE_MINUTES * 60
         data = {
@@ -76,13 +83,15 @@ class Load:
             "quantity": self._random.randint(1, 50),
         }
         value = _envelope("creditstream.usage", f"u{self._numbers}", account, _text(now - late), data)
-        return self._sent(account, value, usage=True)
+        sent = self._sent(account, value, usage=True)
+        self._usage.append(sent)
+        return sent
 
     def _again(self, before: list[Sent]) -> Sent:
         """A record that was sent before, now and then with other content."""
         sent = self._random.choice(before)
         if self._random.random() < 0.2:
-            changed = sent.value.replace(b'"quantity": ', b'"quantity": 9').replace(b'"credits": "', b'"credits": "9')
+            changed = sent.value.replace(b'"quantity":', b'"quantity":9').replace(b'"credits":"', b'"credits":"9')
             return Sent(sent.usage, sent.partition, sent.key, changed)
         return sent
 
@@ -108,7 +117,7 @@ def rate_card(version: str, effective: float, prices: int) -> bytes:
         "prices": {
             node: {
                 "unit": "unit",
-                "tiers": [{"credits_per_unit": str(float(price) * prices)}],
+                "tiers": [{"credits_per_unit": str(Decimal(price) * prices)}],
                 "counts_as_message": node == "answer",
             }
             for node, price in tiers.items()
@@ -127,7 +136,7 @@ def _envelope(type_: str, id_: str, account: str, time: str, data: dict[str, obj
         "time": time,
         "data": data,
     }
-    return json.dumps(event).encode()
+    return json.dumps(event, separators=(",", ":")).encode()
 
 
 def _text(now: float) -> str:

@@ -48,9 +48,12 @@ class SimExecutor:
         self._process = process if process is not None else running_process()
         self._waiting: deque[tuple[Callable[[], Any], Done]] = deque()
         self._running = 0
+        self._shut = False
 
     def run(self, function: Callable[[], Any], done: Done) -> None:
         """Run a function when a thread is free."""
+        if self._shut:
+            raise RuntimeError("cannot schedule new futures after shutdown")
         self._waiting.append((function, done))
         self._next()
 
@@ -58,6 +61,7 @@ class SimExecutor:
         self.run(lambda: function(*arguments), lambda _, __: None)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._shut = True
         if cancel_futures:
             self._waiting.clear()
         while wait and (self._running or self._waiting):

@@ -58,9 +58,7 @@ _disks: dict[str, dict[tuple[str, int], CachedLog]] = {}
 
 
 @contextlib.contextmanager
-def simulated(
-    scheduler: Scheduler, reach: Callable[[str], None], transaction_timeout_ms: int
-) -> Iterator[None]:
+def simulated(scheduler: Scheduler, reach: Callable[[str], None], transaction_timeout_ms: int) -> Iterator[None]:
     """The engine's modules run in this scheduler's time, on whichever fake cluster their settings name."""
     clock = SimTime()
     names = SimpleNamespace(uuid4=lambda: uuid.UUID(int=scheduler.random.getrandbits(128)))

@@ -19,10 +19,11 @@ from stream.pipeline import Pipeline
 from stream.rules.rate_cards import RateCards
 from stream.tables import balances_table, commands_table
 from schemas.topics import TopicNames
-from tests.simulation.sim_group import SimGroup
+from tests.simulation.sim_group import HEARTBEAT_SECONDS, SimGroup
 from tests.simulation.sim_loop import SimLoop
 from tests.simulation.sim_process import SimProcess
 from tests.simulation.sim_scheduler import Scheduler
+from tests.simulation.sim_seams import SimTime
 
 _DEDUP_BYTES = 16 << 20
 
@@ -46,6 +47,8 @@ class Habits:
     vanish: float = 0.0
     double: float = 0.0
     late: float = 0.0
+    slow: float = 0.0
+    """How often the stream does something else first."""
     clear: float = 0.0
     """How often a rebalance clears what waits."""
 
@@ -133,7 +136,7 @@ class SimWorker:
             self._on_fatal,
             lambda _, __: None,
         )
-        for story in (self.broadcast.run(), self._poll(), self._book(), self._tick(), self._belong()):
+        for story in (self.broadcast.run(), self._poll(), self._book(), self._tick(), self._belong(), self._beat()):
             self._watch(self.loop.create_task(story))
 
     def _make_pipeline(self, partition: int) -> Pipeline:
@@ -159,9 +162,13 @@ class SimWorker:
     async def _book(self) -> None:
         assert self.owner is not None
         while True:
-            while not self._queue:
+            if not self._queue:
                 self._filled.clear()
                 await self._filled.wait()
+                continue
+            if self._scheduler.random.random() < self._habits.slow:
+                await asyncio.sleep(self._scheduler.random.random())
+                continue
             batch = self._queue.popleft()
             self.owner.apply(batch)
             await asyncio.sleep(0)
@@ -178,10 +185,20 @@ class SimWorker:
         while True:
             mine = await self._group.join(self)
             self._clear()
+            self.owner.group_heard_at = SimTime().monotonic()
             self.owner.assign(mine)
             await self._group.rebalancing(self)
             await self.owner.revoke(mine)
             self._clear()
+
+    async def _beat(self) -> None:
+        """Heartbeats: what was answered is noted with the time at which it was asked."""
+        assert self.owner is not None
+        while True:
+            began = SimTime().monotonic()
+            if await self._group.beat(self):
+                self.owner.group_heard_at = began
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _finish(self) -> None:
         assert self.owner is not None

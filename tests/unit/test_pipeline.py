@@ -303,3 +303,18 @@ def test_rollups_stay_exact_when_their_rows_were_forgotten() -> None:
         scene.checkpoint()
     rows = [row for row in rollups_in(scene.written) if row.agent == "ada"]
     assert [(row.segment & 0xFFFF, row.events) for row in rows] == [(1, 1), (4, 1)]
+
+
+@pytest.mark.parametrize(
+    ("e_time", "outcome"),
+    [
+        ("2025-11-22T12:05:00Z", "booked"),
+        ("2025-11-22T12:05:00.000001Z", Reason.TOO_FAR_AHEAD),
+        ("2025-11-22T10:00:00Z", "booked"),
+        ("2025-11-22T09:59:59.999999Z", Reason.OLDER_THAN_DEDUP_WINDOW),
+    ],
+)
+def test_an_event_may_be_as_old_as_the_horizon_and_five_minutes_ahead(e_time: str, outcome: str) -> None:
+    """Each row is when an event occurred that is ingested at noon, with a horizon of two hours."""
+    scene = Scene(horizon_ms=2 * HOUR_MS)
+    assert scene.outcome_of(usage_record(usage(e_time=e_time))) == outcome

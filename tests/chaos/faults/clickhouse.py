@@ -80,24 +80,26 @@ def _poisoned(stage: Stage) -> None:
             client.raw_insert(f"{DATABASE}.charges", insert_block=letter.value, fmt="JSONEachRow")
         # What the sink refused is told in the same table as rejected input: the oracle knows the latter alone.
         client.command(
-            f"DELETE FROM {DATABASE}.dead_letters WHERE reason = '{Reason.REFUSED_BY_CLICKHOUSE}'",
-            settings={"mutations_sync": 2},
+            "DELETE FROM {database:Identifier}.dead_letters WHERE reason = {reason:String}",
+            parameters={"database": DATABASE, "reason": Reason.REFUSED_BY_CLICKHOUSE.value},
+            settings={"lightweight_deletes_sync": 2},
         )
 
 
 def _require_refused_alone(stage: Stage, client: Client) -> None:
-    """Every charge but those of one account is there, and each of those is a dead letter."""
-    outputs = stage.system.outputs()
-    poisoned = sum(identity.account == _POISONED_ACCOUNT for identity in outputs.charges)
-    (written,) = client.query(f"SELECT count() FROM {DATABASE}.charges FINAL").result_rows[0]
-    refused = {str(msgspec.json.decode(letter.value)["id"]) for letter in _refused_rows(stage)}
-    (early,) = client.query(
-        f"SELECT count() FROM {DATABASE}.charges FINAL WHERE account = '{_POISONED_ACCOUNT}'"
+    """Every charge of other accounts is written, and each of this one's that is not is a dead letter."""
+    charges = stage.system.outputs().charges
+    of_others = sum(identity.account != _POISONED_ACCOUNT for identity in charges)
+    written, early = client.query(
+        "SELECT countIf(account != {poisoned:String}), countIf(account = {poisoned:String})"
+        " FROM {database:Identifier}.charges FINAL",
+        parameters={"database": DATABASE, "poisoned": _POISONED_ACCOUNT},
     ).result_rows[0]
-    if written - early != len(outputs.charges) - poisoned:
-        raise ChaosError(f"{written - early} charges of others are written, and {len(outputs.charges) - poisoned} are")
-    if early + len(refused) < poisoned or not refused:
-        raise ChaosError(f"{poisoned} charges are poisoned, {early} came before, {len(refused)} are dead letters")
+    refused = {str(msgspec.json.decode(letter.value)["id"]) for letter in _refused_rows(stage)}
+    if written != of_others:
+        raise ChaosError(f"{written} charges of other accounts are written, out of {of_others}")
+    if not refused or early + len(refused) < len(charges) - of_others:
+        raise ChaosError(f"{len(charges) - of_others} are poisoned, {early} came before, {len(refused)} dead letters")
 
 
 def _refused_rows(stage: Stage) -> list[DeadLetter]:

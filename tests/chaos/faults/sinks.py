@@ -17,7 +17,7 @@ _STEPS = {
     "inserted:4": "a batch is inserted and not committed",
     "committed:4": "a batch is committed",
 }
-_MIGRATION_STEPS = ("begun:1", "stated:1", "recorded:1", "stated:4", "recorded:3")
+_MIGRATION_STEPS = ("begun:1", "stated:1", "recorded:1", "stated:3", "recorded:2")
 _KILLED = -signal.SIGKILL
 _MIGRATE_SECONDS = 60
 _DATABASE = "chaos_migrated"

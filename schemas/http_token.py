@@ -8,7 +8,7 @@ from msgspec import Meta
 UNAUTHORIZED = "this needs the header `Authorization: Bearer` and the token of CREDITSTREAM_HTTP_TOKEN\n"
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="creditstream"'}
 
-HttpToken = Annotated[str, Meta(pattern=r"^([A-Za-z0-9._~+/-]{16,512}=*)?$")]
+HttpToken = Annotated[str, Meta(pattern=r"^([A-Za-z0-9._~+/-]{16,512}=*)?\Z")]
 """At least 16 characters of RFC 6750; empty lets everybody read who reaches the port."""
 
 

@@ -18,7 +18,7 @@ from schemas.codec import decode_rate_card
 from stream.dedup_log import DedupLog
 from stream.engine import topics as topic_checks
 from stream.engine.broadcast import Broadcast
-from stream.engine.murmur2 import partition_for
+from stream.engine.murmur2 import partitions_for
 from stream.engine.owner import Owner
 from stream.engine.transport import GroupConsumer, MicroBatchTransport
 from stream.group_credentials import group_credentials
@@ -88,7 +88,7 @@ class Worker(Service):
         window_ms = settings.dedup_window_hours * 3_600_000
         return Pipeline(
             partition,
-            lambda key: partition_for(key, count),
+            lambda keys: partitions_for(keys, count),
             balances_table(names),
             commands_table(names),
             DedupLog(names.dedup_log, window_ms, settings.dedup_memory_mb << 20),

@@ -40,11 +40,12 @@ class DedupLog:
     def memory_bytes(self) -> int:
         return self._window.memory_bytes
 
-    def admit(self, identities: Sequence[bytes], contents: list[int], clocks_ms: list[int]) -> list[int]:
+    def admit(self, identities: Sequence[bytes], contents: Sequence[bytes], clocks_ms: list[int]) -> list[int]:
         """Of each event in order: new (and remembered from now on), a duplicate, or a conflict."""
         if not identities:
             return []
-        outcomes: list[int] = self._window.admit(b"".join(identities), contents, clocks_ms).tolist()
+        columns = np.frombuffer(b"".join(contents), ">u8").astype(np.uint64)
+        outcomes: list[int] = self._window.admit(b"".join(identities), columns, clocks_ms).tolist()
         return outcomes
 
     def expire(self, clock_ms: int) -> None:

@@ -5,7 +5,7 @@ rejected can be repaired and sent again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from confluent_kafka import Message
 
@@ -26,7 +26,7 @@ from stream.rules.dedup import Outcome
 from stream.rules.grants import book_command
 from stream.rules.identity import content, identity
 from stream.rules.outcome import Reject
-from stream.rules.partitioning import check_partition
+from stream.rules.partitioning import PartitionsFor, check_partitions
 from stream.rules.pricing import CostTooLargeError
 from stream.rules.rate_cards import RateCards
 from stream.rules.rollup import OpenRollups
@@ -41,10 +41,16 @@ from stream.rules.usage import (
 )
 
 _MOST_FORGOTTEN = 1_000
-_NEW = int(Outcome.NEW)
+# As plain integers: comparing with an IntEnum costs a Python call.
+_NEW, _DUPLICATE, _CONFLICT = map(int, (Outcome.NEW, Outcome.DUPLICATE, Outcome.CONFLICT))
+# What so many records are read into stays in a core's cache until they are booked: 5,000 take 1.5 µs an event more.
+_RECORDS_AT_ONCE = 1_000
 
 
-Priced = tuple[Received, int, int, int, int, int, RateCardVersion, Message, bytes, int]
+Arrived = tuple[Received, int, Message]
+"""An event that could be read, the clock at its arrival in ms, and its record."""
+
+Priced = tuple[Received, int, int, int, int, int, RateCardVersion, Message, bytes, bytes]
 """An event that may be booked, if it is no duplicate: the event, the clock in ms, when it occurred in µs, its quantity
 in 10⁻⁶ units, its cost in microcredits, the messages it counts as, its rate card, its record, its identity and content.
 A plain tuple, since one of a class takes a tenth of the time that an event has."""
@@ -56,7 +62,7 @@ class Pipeline:
     def __init__(
         self,
         partition: int,
-        partition_for: Callable[[bytes], int],
+        partitions_for: PartitionsFor,
         balances: Table[str, Balance],
         commands: Table[bytes, Remembered],
         dedup: DedupLog,
@@ -69,7 +75,7 @@ class Pipeline:
         self.balances = balances
         self.rate_cards = RateCards()
         self._partition = partition
-        self._partition_for = partition_for
+        self._partitions_for = partitions_for
         self._commands = commands
         self.dedup = dedup
         self._outputs = outputs
@@ -104,39 +110,51 @@ class Pipeline:
         self.dedup.expire(self._clock_ms)
 
     def _book_usage(self, records: Sequence[Message], version: int, clock_ms: int) -> int:
-        priced: list[Priced] = []
+        for first in range(0, len(records), _RECORDS_AT_ONCE):
+            arrived, clock_ms = self._read(records[first : first + _RECORDS_AT_ONCE], clock_ms)
+            self._book_new(self._price_all(arrived), version)
+        return clock_ms
+
+    def _read(self, records: Sequence[Message], clock_ms: int) -> tuple[list[Arrived], int]:
+        arrived: list[Arrived] = []
         for record in records:
             ingested_at_ms = record.timestamp()[1]
             if ingested_at_ms > clock_ms:
                 clock_ms = ingested_at_ms
-            found = self._price(record, clock_ms)
+            event = read_usage(record.value(), record.key())
+            if isinstance(event, Reject):
+                self._reject(event, record, clock_ms)
+            else:
+                arrived.append((event, clock_ms, record))
+        return arrived, clock_ms
+
+    def _price_all(self, arrived: Sequence[Arrived]) -> list[Priced]:
+        balances = self.balances
+        # On first sight of an account; those that have a balance were checked then.
+        unknown = {event.subject for event, _, _ in arrived if event.subject not in balances}
+        misplaced = check_partitions(unknown, self._partition, self._partitions_for) if unknown else {}
+        priced: list[Priced] = []
+        for event, clock_ms, record in arrived:
+            found = misplaced.get(event.subject) or self._price(event, clock_ms, record)
             if isinstance(found, tuple):
                 priced.append(found)
             else:
                 self._reject(found, record, clock_ms)
-        outcomes = self.dedup.admit(
-            [each[8] for each in priced], [each[9] for each in priced], [each[1] for each in priced]
-        )
+        return priced
+
+    def _book_new(self, priced: Sequence[Priced], version: int) -> None:
+        outcomes = self._deduplicate(priced)
         for each, outcome in zip(priced, outcomes, strict=True):
             if outcome == _NEW:
                 self._charge(each, version)
-            elif outcome == Outcome.CONFLICT:
-                event, record = each[0], each[7]
+            elif outcome == _CONFLICT:
+                event, clock_ms, record = each[0], each[1], each[7]
                 detail = f"{event.source} used the id {event.id!r} for another event"
-                self._reject(Reject(Reason.EVENT_ID_REUSED, detail, event.subject), record, each[1])
-            else:
-                self._outcomes["duplicate"] += 1
-        return clock_ms
+                self._reject(Reject(Reason.EVENT_ID_REUSED, detail, event.subject), record, clock_ms)
+        self._outcomes["duplicate"] += outcomes.count(_DUPLICATE)
 
-    def _price(self, record: Message, clock_ms: int) -> Priced | Reject:
-        event = read_usage(record.value(), record.key())
-        if isinstance(event, Reject):
-            return event
+    def _price(self, event: Received, clock_ms: int, record: Message) -> Priced | Reject:
         account, used = event.subject, event.data
-        if account not in self.balances:
-            misplaced = check_partition(account, self._partition, self._partition_for)
-            if misplaced is not None:
-                return misplaced
         occurred_at_us = microseconds(event.time)
         clock_us = clock_ms * 1_000
         if not clock_us - self._horizon_us <= occurred_at_us <= clock_us + FUTURE_TOLERANCE_US:
@@ -236,7 +254,7 @@ class Pipeline:
             self._commands.remove(oldest.key)
 
     def _check_partition(self, account: str) -> Reject | None:
-        return check_partition(account, self._partition, self._partition_for)
+        return check_partitions([account], self._partition, self._partitions_for).get(account)
 
     def _reject(self, reject: Reject, record: Message, clock_ms: int) -> None:
         self._outcomes[reject.reason] += 1

@@ -22,6 +22,8 @@ class Certificates:
         self.stranger = _written(folder / "stranger.pem", trustme.CA().cert_pem.bytes())
         broker = authority.issue_cert(LOOPBACK, "localhost")
         self.broker = _written(folder / "broker.pem", _key(broker) + _chain(broker))
+        other_host = authority.issue_cert("elsewhere.invalid")
+        self.other_host = _written(folder / "other-host.pem", _key(other_host) + _chain(other_host))
         client = authority.issue_cert("client.invalid", common_name=ADMIN)
         self.client = _written(folder / "client.pem", _chain(client))
         self.client_key = _written(folder / "client-key.pem", _key(client))

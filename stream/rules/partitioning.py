@@ -1,16 +1,24 @@
 """Which partition an account belongs to, so that its usage and its commands meet in one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from schemas.dead_letter import Reason
 from stream.rules.outcome import Reject
 
+PartitionsFor = Callable[[Sequence[bytes]], list[int]]
+"""The partitions that keys belong to."""
 
-def check_partition(account: str, partition: int, partition_for: Callable[[bytes], int]) -> Reject | None:
-    """An account in another partition than its key's would have two balances."""
-    if account.startswith("\0"):
-        return Reject(Reason.INVALID_FIELD, "subject begins with a zero character, as control records do", account)
-    right = partition_for(account.encode())
-    if right == partition:
-        return None
-    return Reject(Reason.WRONG_PARTITION, f"it is in partition {partition}, its key belongs to {right}", account)
+
+def check_partitions(accounts: Iterable[str], partition: int, partitions_for: PartitionsFor) -> dict[str, Reject]:
+    """Those of the accounts that may not open here: where another partition is their keys', two balances."""
+    names = list(accounts)
+    belongs = partitions_for([account.encode() for account in names])
+    refused = {}
+    for account, right in zip(names, belongs, strict=True):
+        if account.startswith("\0"):
+            detail = "subject begins with a zero character, as control records do"
+            refused[account] = Reject(Reason.INVALID_FIELD, detail, account)
+        elif right != partition:
+            detail = f"it is in partition {partition}, its key belongs to {right}"
+            refused[account] = Reject(Reason.WRONG_PARTITION, detail, account)
+    return refused

@@ -109,9 +109,7 @@ class FakeConsumer:
             waits = [fetch for fetch in self._fetches.values() if self._has_news(fetch)]
             self._scheduler.wait(min(left, 0.005) if waits else left, self._watch)
 
-    def get_watermark_offsets(
-        self, partition: TopicPartition, timeout: float = 10.0, cached: bool = False
-    ) -> tuple[int, int]:
+    def get_watermark_offsets(self, partition: TopicPartition, timeout: float = 10.0) -> tuple[int, int]:
         self._check_open()
         self._cluster.reach(timeout)
         log = self._cluster.log(partition.topic, partition.partition)

@@ -3,12 +3,13 @@
 What it promises is checked against a real broker by tests/contract/test_fake_kafka.py.
 """
 
+import functools
 from collections.abc import Callable
 from enum import Enum
 
 from confluent_kafka import KafkaError, KafkaException
 
-from tests.simulation.fake_log import Fate, FakeLog
+from tests.simulation.fake_log import FakeLog, Fate
 from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
 
 _LONGEST_LATENCY_SECONDS = 0.004
@@ -167,7 +168,7 @@ class FakeKafka:
                 transaction.ends = Ends.NONE
 
         for log in transaction.logs:
-            self.scheduler.after(self._marker_seconds(), lambda log=log: write(log))
+            self.scheduler.after(self._marker_seconds(), functools.partial(write, log))
 
     def _marker_seconds(self) -> float:
         return self.scheduler.random.random() ** 3 * _LONGEST_MARKER_SECONDS

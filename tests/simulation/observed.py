@@ -1,5 +1,6 @@
 """What a worker has committed to its topics, in the oracle's terms, with everything that was written twice."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -34,12 +35,13 @@ def read_outputs(bootstrap_servers: str, topics: TopicNames, partitions: int) ->
     observed = Observed()
     charged: set[Place] = set()
     rows: dict[tuple[RollupKey, int], tuple[int, RollupTotals]] = {}
-    for topic, read in {
+    readers: dict[str, Callable[[Message], None]] = {
         topics.balances_changelog: lambda message: _balance(observed, message),
         topics.charges: lambda message: _charges(observed, charged, topics, message),
         topics.rollups: lambda message: _rollups(rows, message),
         topics.dead_letters: lambda message: _dead_letter(observed, message),
-    }.items():
+    }
+    for topic, read in readers.items():
         for message in read_topic(bootstrap_servers, topic, partitions):
             read(message)
     for (key, _), (_, totals) in rows.items():

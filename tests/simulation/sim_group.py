@@ -51,8 +51,7 @@ class SimGroup:
     async def beat(self, worker: SimWorker) -> bool:
         """A heartbeat: whether the coordinator still takes it for a member."""
         await asyncio.sleep(self._scheduler.random.random() * _LATENCY_SECONDS)
-        while self._scheduler.now < self._cluster.down_until:
-            await asyncio.sleep(0.1)
+        await asyncio.sleep(max(0.0, self._cluster.down_until - self._scheduler.now))
         known = worker in self._heard_at
         await asyncio.sleep(self._scheduler.random.random() * _LATENCY_SECONDS)
         return known

@@ -42,7 +42,11 @@ class SimExecutor:
     """Stands for ThreadPoolExecutor: its functions run as events, at most so many at once."""
 
     def __init__(
-        self, max_workers: int = 1, thread_name_prefix: str = "", *, process: SimProcess | None = None
+        self,
+        max_workers: int = 1,
+        thread_name_prefix: str = "",  # noqa: ARG002  as ThreadPoolExecutor has it
+        *,
+        process: SimProcess | None = None,
     ) -> None:
         self._threads = max_workers
         self._process = process if process is not None else running_process()
@@ -76,7 +80,7 @@ class SimExecutor:
     def _work(self, function: Callable[[], Any], done: Done) -> None:
         try:
             result = function()
-        except Exception as error:  # noqa: BLE001  handed to whoever waits for it
+        except Exception as error:
             done(None, error)
         else:
             done(result, None)

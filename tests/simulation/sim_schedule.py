@@ -4,13 +4,13 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 
 from schemas.topics import TopicNames, topic_specs
 from stream.engine.config import EngineConfig
-from stream.engine.progress import TopicIdentity, Topology
+from stream.engine.progress import PROGRESS_KEY, TopicIdentity, Topology, decode_progress
 from stream.pipeline import Pipeline
+from stream.settings import WorkerSettings
 from tests.simulation import sim_check, sim_faults
 from tests.simulation.fake_kafka import FakeKafka, serve, withdraw
 from tests.simulation.fake_log import Fate
@@ -54,6 +54,7 @@ def run(seed: int) -> Outcome:
             schedule.play()
     finally:
         withdraw(address)
+        schedule.drop()
     outcome.steps, outcome.virtual_seconds = scheduler.steps, scheduler.now
     return outcome
 
@@ -92,6 +93,12 @@ class Schedule:
         self._rest("after the faults")
         self._again()
         self._rest("after more of the same")
+
+    def drop(self) -> None:
+        """End what is left of every worker."""
+        for worker in self.workers.values():
+            worker.process.dead = True
+            worker.loop.drop()
 
     def reach(self, point: str) -> None:
         """A named place in the engine: another chance to die."""
@@ -165,7 +172,7 @@ class Schedule:
 
     # --- faults --------------------------------------------------------------------------------------------------
 
-    def _commit_fault(self, transactional_id: str) -> str:
+    def _commit_fault(self, _: str) -> str:
         if self.calm or not self.faults.commits or self._random.random() >= self.faults.commit_chance:
             return ""
         return self._random.choice(self.faults.commits)
@@ -260,10 +267,8 @@ class Schedule:
     def _starting(self, name: str) -> Callable[[], None]:
         def start() -> None:
             self._lives += 1
-            config = self._config(name)
-            deployment = Deployment(
-                self.names, config, self._topology(config), self.partitions, 24 * _HOUR_MS, (24 * 60 - 5) * 60_000_000
-            )
+            settings = WorkerSettings(bootstrap_servers=self._address, topic_prefix="s.", data_folder=name)
+            deployment = Deployment(settings, self._topology(settings.engine))
             life = f"{name}/{self._lives}"
             habits = self.faults.habits
             self.workers[name] = SimWorker(self.scheduler, self.group, deployment, life, habits, self.met)
@@ -346,19 +351,6 @@ class Schedule:
         value = rate_card(version, effective, self._cards)
         self.cluster.log(self.names.rate_cards, 0).append(f"default/{version}".encode(), value, [], self.cluster.now_ms)
 
-    def _config(self, name: str) -> EngineConfig:
-        names = self.names
-        return EngineConfig(
-            app="creditstream",
-            kafka={"bootstrap.servers": self._address},
-            inputs=(names.usage_events, names.commands),
-            outputs=(names.charges, names.rollups, names.dead_letters, names.dedup_log),
-            progress_topic=names.progress,
-            broadcast_topic=names.rate_cards,
-            state_topics=(names.balances_changelog, names.commands_changelog),
-            cache_folder=Path(name),
-        )
-
     def _topology(self, config: EngineConfig) -> Topology:
         return Topology(
             {topic: TopicIdentity(f"id-{topic}", len(self.cluster.topics[topic])) for topic in config.topics}
@@ -366,7 +358,6 @@ class Schedule:
 
     def _booked(self) -> list[dict[str, int]]:
         """The committed progress of each partition, input by input."""
-        from stream.engine.progress import PROGRESS_KEY, decode_progress  # noqa: PLC0415
 
         booked: list[dict[str, int]] = []
         for log in self.cluster.topics[self.names.progress]:

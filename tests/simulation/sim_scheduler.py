@@ -16,7 +16,7 @@ BEGAN_SECONDS = 1_763_812_800
 Event = Callable[[], None]
 
 
-class Killed(BaseException):  # noqa: N818  no error: the process of a blocked function died
+class Killed(BaseException):
     """Unwinds a function whose process is gone; no `except Exception` may hold it."""
 
 
@@ -146,7 +146,7 @@ class Scheduler:
             job()
         except Killed:
             pass
-        except BaseException as error:  # noqa: BLE001  told to the main thread
+        except BaseException as error:
             self._fail(error)
         self._busy.remove(strand)
         self._idle.append(strand)
@@ -182,7 +182,7 @@ class Scheduler:
         self.steps += 1
         try:
             event()
-        except Exception as error:  # noqa: BLE001  told to the main thread
+        except Exception as error:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:

@@ -45,12 +45,24 @@ class SimDisk(LogCache):
         self._host = str(folder)
         self._files = _disks.setdefault(self._host, {}) if folder is not None else {}
 
-    def save(self, topic: str, partition: int, topic_id: str, offset: int, chunks: Iterable[bytes]) -> None:
+    def save(
+        self,
+        topic: str,
+        partition: int,
+        topic_id: str,  # noqa: ARG002  no topic is made again in a simulation
+        offset: int,
+        chunks: Iterable[bytes],
+    ) -> None:
         content = list(chunks)
         current_scheduler().sleep(0.001)
         self._files[topic, partition] = CachedLog(offset, content)
 
-    def load(self, topic: str, partition: int, topic_id: str) -> CachedLog | None:
+    def load(
+        self,
+        topic: str,
+        partition: int,
+        topic_id: str,  # noqa: ARG002  no topic is made again in a simulation
+    ) -> CachedLog | None:
         return self._files.pop((topic, partition), None)
 
 

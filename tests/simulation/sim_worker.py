@@ -4,40 +4,31 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import cast
 
-from schemas.codec import decode_rate_card
-from stream.dedup_log import DedupLog
+from stream.app import Worker, _fold_rate_card, _has_rate_cards
 from stream.engine.broadcast import Broadcast
-from stream.engine.config import EngineConfig
 from stream.engine.holding import Phase
 from stream.engine.lane import Batch
-from stream.engine.murmur2 import partition_for
 from stream.engine.owner import Owner
 from stream.engine.progress import Topology
-from stream.outputs import Outputs
 from stream.pipeline import Pipeline
 from stream.rules.rate_cards import RateCards
-from stream.tables import balances_table, commands_table
-from schemas.topics import TopicNames
+from stream.settings import WorkerSettings
 from tests.simulation.sim_group import HEARTBEAT_SECONDS, SimGroup
 from tests.simulation.sim_loop import SimLoop
 from tests.simulation.sim_process import SimProcess
 from tests.simulation.sim_scheduler import Scheduler
 from tests.simulation.sim_seams import SimTime
 
-_DEDUP_BYTES = 16 << 20
-
 
 @dataclass(frozen=True)
 class Deployment:
     """What every worker is started with."""
 
-    names: TopicNames
-    config: EngineConfig
+    settings: WorkerSettings
     topology: Topology
-    partitions: int
-    window_ms: int
-    horizon_us: int
 
 
 @dataclass
@@ -79,6 +70,7 @@ class SimWorker:
         self._filled = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._outcomes: Counter[str] = Counter()
         scheduler.after(0.0, self._boot, self.process)
 
     # --- what the environment does to it -------------------------------------------------------------------------
@@ -119,20 +111,15 @@ class SimWorker:
     # --- its life ------------------------------------------------------------------------------------------------
 
     def _boot(self) -> None:
-        deployment = self._deployment
+        config = self._deployment.settings.engine
         self.broadcast = Broadcast(
-            deployment.config.kafka,
-            deployment.config.broadcast_topic,
-            RateCards(),
-            _fold_rate_card,
-            lambda cards: isinstance(cards, RateCards) and len(cards) > 0,
-            "a rate card",
+            config.kafka, config.broadcast_topic, RateCards(), _fold_rate_card, _has_rate_cards, "a rate card"
         )
         self.owner = Owner(
-            deployment.config,
+            config,
             self._make_pipeline,
             self.broadcast,
-            deployment.topology,
+            self._deployment.topology,
             self._on_fatal,
             lambda _, __: None,
         )
@@ -140,17 +127,12 @@ class SimWorker:
             self._watch(self.loop.create_task(story))
 
     def _make_pipeline(self, partition: int) -> Pipeline:
-        deployment, names = self._deployment, self._deployment.names
-        return Pipeline(
-            partition,
-            lambda key: partition_for(key, deployment.partitions),
-            balances_table(names),
-            commands_table(names),
-            DedupLog(names.dedup_log, deployment.window_ms, _DEDUP_BYTES),
-            Outputs(names, partition),
-            deployment.horizon_us,
-            Counter(),
+        """As the worker makes it."""
+        deployment = self._deployment
+        worker = SimpleNamespace(
+            settings=deployment.settings, _topology=deployment.topology, outcomes=self._outcomes
         )
+        return Worker.make_pipeline(cast("Worker", worker), partition)
 
     async def _poll(self) -> None:
         assert self.owner is not None
@@ -176,7 +158,7 @@ class SimWorker:
     async def _tick(self) -> None:
         assert self.owner is not None
         while True:
-            await asyncio.sleep(self._deployment.config.checkpoint_interval_seconds)
+            await asyncio.sleep(self._deployment.settings.engine.checkpoint_interval_seconds)
             self.owner.tick()
 
     async def _belong(self) -> None:
@@ -251,8 +233,3 @@ class SimWorker:
             self.ended = why
             self._met("worker ended itself")
             self._scheduler.after(self._scheduler.random.random(), self.crash)
-
-
-def _fold_rate_card(cards: object, value: bytes) -> RateCards:
-    assert isinstance(cards, RateCards)
-    return cards.with_card(decode_rate_card(value))

@@ -13,7 +13,7 @@ from schemas.codec import decode_rate_card
 from schemas.topics import TopicNames
 from stream.dedup_log import DedupLog
 from stream.engine.lane import FEW, MANY, Batch, Offsets, Run, offset_after
-from stream.engine.murmur2 import partition_for
+from stream.engine.murmur2 import partitions_for
 from stream.engine.outbox import Record
 from stream.engine.partition import Applied, Partition
 from stream.engine.progress import Progress
@@ -131,7 +131,7 @@ def new_pipeline(
 
     return Pipeline(
         partition,
-        lambda key: partition_for(key, partitions),
+        lambda keys: partitions_for(keys, partitions),
         balances_table(TOPICS),
         commands_table(TOPICS),
         DedupLog(TOPICS.dedup_log, window_ms, 16 << 20),

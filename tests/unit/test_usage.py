@@ -10,7 +10,7 @@ from schemas.dead_letter import Reason
 from schemas.identifiers import Account, Agent, Conversation, EventId, Node
 from schemas.usage import LARGEST_EVENT_BYTES, Channel
 from stream.rules.outcome import Reject
-from stream.rules.partitioning import check_partition
+from stream.rules.partitioning import check_partitions
 from stream.rules.usage import Received, Used, microseconds, quantity_in_micros, read_usage, wrong_time
 from tests.unit.booking_scene import NOON, NOON_MS, JsonObject, usage
 
@@ -176,6 +176,6 @@ def test_a_time_is_an_instant_whatever_its_zone(time: str, microsecond: int) -> 
 
 def test_an_account_in_another_partition_than_its_own_is_rejected() -> None:
     """The detail names both."""
-    found = check_partition("acme", 3, lambda _: 5)
+    found = check_partitions(["acme"], 3, lambda _: [5]).get("acme")
     assert found == Reject(Reason.WRONG_PARTITION, "it is in partition 3, its key belongs to 5", "acme")
-    assert check_partition("acme", 5, lambda _: 5) is None
+    assert check_partitions(["acme"], 5, lambda _: [5]) == {}

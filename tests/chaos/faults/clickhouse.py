@@ -15,8 +15,8 @@ _KILLS = 3
 _DOWN_SECONDS = 2.0
 _AWAY_SECONDS, _LONG_AWAY_SECONDS = 60.0, 300.0
 _MOOD_SECONDS = 6.0
-_POISONED_ACCOUNT = "account-7"
-"""Among Zipf's first: many of its charges come, each in a batch with others."""
+_POISONED_ACCOUNT = "account-100"
+"""About one charge a second: each is one among hundreds of its batch."""
 
 
 def _killed(stage: Stage) -> None:

@@ -11,11 +11,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from producers.pace import Pace, Progress
-from producers.refusal import Refusal
 from producers.sender import Sender, UndeliveredError
 from producers.settling import when_settled
 from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
+from schemas.kafka_refusal import Refusal
 from schemas.settings import KafkaSettings
 
 DESCRIPTION = """\

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from producers.refusal import Refusal
 from producers.sender import Sender
 from producers.settling import when_settled
 from schemas.codec import decode_rate_card, encode_json
+from schemas.kafka_refusal import Refusal
 from schemas.rate_card import RateCard
 
 _PARTITION = 0

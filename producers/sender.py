@@ -7,8 +7,8 @@ from typing import Self
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from producers.cloud_events import CLOUDEVENTS_HEADERS
-from producers.refusal import Refusal
 from producers.reporter_options import ProducerFactory
+from schemas.kafka_refusal import Refusal
 
 LARGEST_MESSAGE_BYTES = 4 << 20
 _MILLISECONDS_TO_FIND_A_TOPIC = 5_000

@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.codec import encode_json
 from schemas.dead_letter import LARGEST_DEAD_LETTER_BYTES, DeadLetter, Reason
 from schemas.topics import LARGEST_OUTPUT_BYTES
 from sinks.batch import TableRows
+from sinks.insertable import insertable
 from sinks.isolation import RefusedRow
 from sinks.records import Record
 
@@ -100,7 +100,7 @@ def refused(rows: TableRows, refusal: RefusedRow, now_ms: int) -> DeadLetter:
     """The dead letter of a row that ClickHouse refuses; its value is the row in JSON."""
     origin = rows.origin(refusal.row)
     fields = rows.row(refusal.row)
-    value = msgspec.json.encode(fields)
+    value = insertable(rows.table.columns, fields)
     return DeadLetter(
         reason=Reason.REFUSED_BY_CLICKHOUSE,
         detail=f"a row of {rows.table.name} was refused: {refusal.message}"[:_LONGEST_DETAIL],

@@ -5,9 +5,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from confluent_kafka.admin import AdminClient
-
 from schemas.settings import BadSettingError
+from stream.admission import NotAdmittedError, admitted
 from stream.create_topics import create_topics
 from stream.engine import topics as topic_checks
 from stream.settings import WorkerSettings, load_worker_settings
@@ -29,7 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # Their DEBUG and chatter cost more than the pipeline.
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    return {"worker": _worker, "create-topics": _create_topics}[command](settings)
+    try:
+        return {"worker": _worker, "create-topics": _create_topics}[command](settings)
+    except NotAdmittedError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _create_topics(settings: WorkerSettings) -> int:
-    return create_topics(AdminClient(settings.kafka), settings.specs)
+    return create_topics(admitted(settings.kafka), settings.specs)
 
 
 def _worker(settings: WorkerSettings) -> int:

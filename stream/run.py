@@ -7,6 +7,7 @@ import faust
 import msgspec
 from confluent_kafka.admin import AdminClient
 
+from stream.admission import admitted
 from stream.app import make_app
 from stream.engine import topics as topic_checks
 from stream.settings import WorkerSettings
@@ -37,7 +38,7 @@ def _collect_rarely() -> None:
 
 def run_worker(settings: WorkerSettings) -> int:
     """Run until told to stop; WrongTopicsError when the topics would lose or double something."""
-    admin = AdminClient(settings.kafka)
+    admin = admitted(settings.kafka)
     deployed = topic_checks.topology(admin, [settings.topics.usage_events])
     partitions = deployed.topics[settings.topics.usage_events].partitions
     # The inputs' count is what was deployed; every keyed topic must have the same.

@@ -38,11 +38,15 @@ def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:
 
 
 def change_topic(bootstrap_servers: str, name: str, setting: str, value: str) -> None:
-    """Change a setting of a topic."""
+    """Change a setting of a topic, and return once the broker tells of it."""
     entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     admin.incremental_alter_configs([resource])[resource].result(_TIMEOUT_SECONDS)
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while admin.describe_configs([resource])[resource].result(_TIMEOUT_SECONDS)[setting].value != value:
+        assert time.monotonic() < deadline, f"{name} keeps its {setting}"
+        time.sleep(_POLL_SECONDS)
 
 
 def topic_id(bootstrap_servers: str, name: str, *, other_than: str = "") -> str:

@@ -32,7 +32,9 @@ WAIT_SECONDS = 30.0
 class EngineScene:
     """Topics of one test, what is sent to them, and what lives of the engine committed."""
 
-    def __init__(self, kafka: KafkaServer, prefix: str, folder: Path, partitions: int = 1, **many: str) -> None:
+    def __init__(
+        self, kafka: KafkaServer, prefix: str, folder: Path, partitions: int = 1, largest_output_bytes: int = 2 << 20
+    ) -> None:
         self.servers = kafka.bootstrap_servers
         self.partitions = partitions
         self.config = EngineConfig(
@@ -53,9 +55,10 @@ class EngineScene:
         self.fatal: list[BaseException] = []
         self.checkpoints: Counter[int] = Counter()
         self.processors: dict[int, TallyProcessor] = {}
+        self.take_overs = 0
         self.escape: Callable[[Message], None] = lambda _: None
         self._sent: Counter[str] = Counter()
-        self._many = many
+        self._largest_output_bytes = largest_output_bytes
 
     def __enter__(self) -> Self:
         make_topics(self.servers, [self._new_topic(name) for name in self.config.topics])
@@ -148,6 +151,7 @@ class EngineScene:
         """The empty processor of a partition."""
         made = TallyProcessor(self.output, self.changelog, self.journal, lambda record: self.escape(record))
         self.processors[number] = made
+        self.take_overs += 1
         return made
 
     def writer(
@@ -207,6 +211,6 @@ class EngineScene:
         config = {"cleanup.policy": "compact,delete", "retention.ms": "-1"} if compacted else {}
         if name in self.config.inputs:
             config["message.timestamp.type"] = "LogAppendTime"
-        if name == self.many:
-            config |= self._many
+        if name == self.output:
+            config["max.message.bytes"] = str(self._largest_output_bytes)
         return NewTopic(name, 1 if name == self.config.broadcast_topic else self.partitions, 1, config=config)

@@ -26,7 +26,6 @@ from tests.integration.engine_scene import WAIT_SECONDS, EngineScene
 from tests.processes import ROOT
 from tests.servers import KafkaServer
 from tests.simulation.observed import read_topic
-from tests.topics import change_topic
 
 NOTHING = Progress(0, 7, {})
 
@@ -295,8 +294,7 @@ def test_rule_7_a_record_that_nobody_takes_stops_its_partition_alone(
     kafka: KafkaServer, topic_prefix: str, tmp_path: Path, size_bytes: int
 ) -> None:
     """Rule 7: refused by the broker, or by the client before it; the partition fails at once, the other goes on."""
-    with EngineScene(kafka, topic_prefix, tmp_path, partitions=2) as engine:
-        change_topic(engine.servers, engine.output, "max.message.bytes", "1000000")
+    with EngineScene(kafka, topic_prefix, tmp_path, partitions=2, largest_output_bytes=1_000_000) as engine:
 
         async def story() -> None:
             async with engine.life() as life:

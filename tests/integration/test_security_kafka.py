@@ -170,6 +170,13 @@ def leaked(texts: list[str]) -> list[str]:
     return [secret for secret in (*PASSWORDS.values(), TOKEN) if any(secret in text for text in texts)]
 
 
+COMMANDS = {
+    "producers": ("command", "grant", "--account", "acme", "--credits", "1"),
+    "stream": ("worker", "--single-node"),
+}
+
+
+@pytest.mark.parametrize("module", COMMANDS)
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -178,13 +185,13 @@ def leaked(texts: list[str]) -> list[str]:
     ],
 )
 def test_who_cannot_prove_who_it_is_is_told_why_and_sends_nothing(
-    place: Place, certificates: Certificates, change: dict[str, str], reason: str
+    place: Place, certificates: Certificates, change: dict[str, str], reason: str, module: str
 ) -> None:
-    """Each row is a password that is wrong or an authority that signed nothing, and what is said of it."""
+    """Each row is a password that is wrong or an authority that signed nothing, what is said of it, and a process."""
     (place.folder / "wrong.password").write_text("wrong-pass-77aa")
     folders = {"sasl_password_file": place.folder, "ssl_ca_location": certificates.stranger.parent}
     changed = {name: folders[name] / file for name, file in change.items()}
-    ended = place.run("operator", "producers", "command", "grant", "--account", "acme", "--credits", "1", **changed)
+    ended = place.run("operator", module, *COMMANDS[module], **changed)
     assert ended.returncode == 1
     assert "Kafka let us not in: " in ended.stderr
     assert reason in ended.stderr

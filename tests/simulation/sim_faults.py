@@ -74,8 +74,8 @@ def draw(random: Random, seconds: float) -> Faults:
         commits,
         chance(0.3) if commits else 0.0,
         chance(0.03),
-        chance(0.02),
-        Habits(vanish=chance(0.1), double=chance(0.3), late=chance(0.2), slow=chance(0.5), clear=random.random()),
+        chance(0.05),
+        Habits(vanish=chance(0.3), double=chance(0.3), late=chance(0.2), slow=chance(0.5), clear=random.random()),
         random.choice((120_000, 120_000, 15_000, 4_000)),
         sorted((random.random() * seconds, random.choice(events)) for _ in range(random.randint(2, 9)) if events),
     )

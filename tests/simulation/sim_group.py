@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.sim_scheduler import Scheduler
 
 if TYPE_CHECKING:
     from tests.simulation.sim_worker import SimWorker
+
+T = TypeVar("T")
 
 SESSION_SECONDS = 10.0
 _REBALANCE_SECONDS = 20.0
@@ -27,7 +29,7 @@ class SimGroup:
         self._partitions = partitions
         self._heard_at: dict[SimWorker, float] = {}
         self._told: dict[SimWorker, asyncio.Future[None]] = {}
-        self._joining: dict[SimWorker, asyncio.Future[list[int]]] = {}
+        self._joining: dict[SimWorker, asyncio.Future[list[int] | None]] = {}
         self._owners: dict[int, SimWorker] = {}
         self._began_at: float | None = None
         self._look()
@@ -35,12 +37,15 @@ class SimGroup:
     # --- asked by members, on their loops ------------------------------------------------------------------------
 
     async def join(self, worker: SimWorker) -> list[int]:
-        """Wait for the next assignment."""
-        self._heard_at[worker] = self._scheduler.now
-        joining: asyncio.Future[list[int]] = worker.loop.create_future()
-        self._joining[worker] = joining
-        self.rebalance()
-        return await joining
+        """Wait for the next assignment; whoever is thrown out meanwhile joins again."""
+        while True:
+            self._heard_at[worker] = self._scheduler.now
+            joining: asyncio.Future[list[int] | None] = worker.loop.create_future()
+            self._joining[worker] = joining
+            self.rebalance()
+            mine = await joining
+            if mine is not None:
+                return mine
 
     async def rebalancing(self, worker: SimWorker) -> None:
         """Wait until a rebalance begins, or until the member hears that it is none any more."""
@@ -73,16 +78,17 @@ class SimGroup:
 
     def _tell(self, worker: SimWorker) -> None:
         """A member learns at its next heartbeat."""
-        told = self._told.pop(worker)
-        process = worker.process
-        when = max(self._scheduler.now, process.paused_until)
-        when += self._scheduler.random.random() * HEARTBEAT_SECONDS
+        self._resolve(worker, self._told.pop(worker), None, HEARTBEAT_SECONDS)
 
-        def tell() -> None:
-            if not told.done():
-                told.set_result(None)
+    def _resolve(self, worker: SimWorker, future: asyncio.Future[T], result: T, most_seconds: float) -> None:
+        """Answer a member: if it stands still, when it goes on."""
+        when = max(self._scheduler.now, worker.process.paused_until)
 
-        self._scheduler.at(when, tell, process)
+        def answer() -> None:
+            if not future.done():
+                future.set_result(result)
+
+        self._scheduler.at(when + self._scheduler.random.random() * most_seconds, answer, worker.process)
 
     def _look(self) -> None:
         """Throw out whoever kept silent; complete the rebalance when all have joined."""
@@ -105,7 +111,8 @@ class SimGroup:
 
     def _throw_out(self, worker: SimWorker) -> None:
         del self._heard_at[worker]
-        self._joining.pop(worker, None)
+        if worker in self._joining:
+            self._resolve(worker, self._joining.pop(worker), None, HEARTBEAT_SECONDS)
         if worker in self._told:
             self._tell(worker)
         self.rebalance()
@@ -118,13 +125,8 @@ class SimGroup:
         joining, self._joining = self._joining, {}
         for worker in members:
             self._told[worker] = worker.loop.create_future()
-            future = joining[worker]
-
-            def assigned(worker: SimWorker = worker, future: asyncio.Future[list[int]] = future) -> None:
-                if not future.done():
-                    future.set_result([number for number, member in given.items() if member is worker])
-
-            self._scheduler.after(self._scheduler.random.random() * _LATENCY_SECONDS, assigned, worker.process)
+            mine = [number for number, member in given.items() if member is worker]
+            self._resolve(worker, joining[worker], mine, _LATENCY_SECONDS)
 
     def _assignment(self, members: list[SimWorker]) -> dict[int, SimWorker]:
         """Sticky more often than not; else everything may move."""

@@ -52,7 +52,11 @@ def _progress_emptied(stage: Stage) -> None:
     _calm_down(stage)
     for each in stage.workers:
         each.running.kill()
-    _delete_before(stage, stage.system.topics.progress)
+    # A compacted topic's records can only be deleted after it was told to be otherwise.
+    progress = stage.system.topics.progress
+    _configure(stage, progress, "cleanup.policy", "delete")
+    _delete_before(stage, progress)
+    _configure(stage, progress, "cleanup.policy", "compact")
     began = time.monotonic()
     for each in stage.workers:
         each.running.restart()
@@ -81,11 +85,11 @@ def _log_passed(stage: Stage) -> None:
 def _unwritable(stage: Stage) -> None:
     """A charge is larger than its topic takes, until the topic is mended and the workers are started again."""
     stage.sleep(2)
-    _limit_charges(stage, 100)
+    _configure(stage, stage.system.topics.charges, "max.message.bytes", "100")
     stage.wait_until(lambda: _tells(stage, "no attempt can write its checkpoint"), "partitions that stop")
     if any(each.exit_code() is not None for each in stage.workers):
         raise ChaosError("a worker ended, though its other partitions could go on")
-    _limit_charges(stage, 2 << 20)
+    _configure(stage, stage.system.topics.charges, "max.message.bytes", str(2 << 20))
     for each in stage.workers:
         stage.stop(each)
         stage.begin(each)
@@ -140,9 +144,9 @@ def _delete_before(stage: Stage, topic: str) -> None:
         deleted.result(_ADMIN_SECONDS)
 
 
-def _limit_charges(stage: Stage, largest_bytes: int) -> None:
-    change = ConfigEntry("max.message.bytes", str(largest_bytes), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, stage.system.topics.charges, incremental_configs=[change])
+def _configure(stage: Stage, topic: str, name: str, value: str) -> None:
+    change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
     admin = _admin(stage)
     for altered in admin.incremental_alter_configs([resource]).values():
         altered.result(_ADMIN_SECONDS)

@@ -1,0 +1,59 @@
+"""Whatever crashes, stalls, doubles or lies: what was committed is what the oracle expects, exactly once."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.sim_faults import EVERY_KIND
+from tests.simulation.sim_schedule import Outcome, run
+
+FRESH_SEEDS = range(1, 61)
+REGRESSION_SEEDS: dict[int, str] = {}
+"""Seeds that found something, and what."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """The engine tells of every fault it meets, which are thousands."""
+    logger = logging.getLogger("stream")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+    logger.setLevel(before)
+
+
+def shown(outcome: Outcome) -> str:
+    """How to see it again."""
+    return "\n".join([f"python -m tests.simulation --one {outcome.seed}", *outcome.problems])
+
+
+@pytest.mark.parametrize("tenth", range(6))
+def test_every_schedule_ends_as_the_oracle_says(tenth: int) -> None:
+    """Balances, rollups, charges and dead letters in the log, and the balances in memory, after all faults."""
+    outcomes = [run(seed) for seed in list(FRESH_SEEDS)[tenth::6]]
+    assert not [shown(outcome) for outcome in outcomes if outcome.problems]
+
+
+@pytest.mark.parametrize("seed", REGRESSION_SEEDS)
+def test_what_was_found_once_stays_mended(seed: int) -> None:
+    """A seed that failed, played again."""
+    outcome = run(seed)
+    assert not outcome.problems, shown(outcome)
+
+
+def test_a_seed_plays_the_same_again() -> None:
+    """To the last step and the last virtual microsecond: a failure can be looked at."""
+    for seed in (2, 3):
+        first, second = run(seed), run(seed)
+        assert first.trace == second.trace
+        assert (first.steps, first.virtual_seconds) == (second.steps, second.virtual_seconds)
+
+
+def test_every_kind_of_fault_is_met() -> None:
+    """A kind that nothing draws any more would show nothing."""
+    met = {kind for seed in FRESH_SEEDS for kind in run(seed).met}
+    assert set(EVERY_KIND) - {"worker ended itself"} <= met

@@ -1,0 +1,71 @@
+"""The simulation is worth its time: an engine broken on purpose is found out."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from stream.engine.checkpoint import CheckpointWriter, Outcome
+from stream.engine.lane import Batch
+from stream.engine.partition import Applied, Checkpoint, Partition
+from tests.simulation.sim_schedule import run
+
+MOST_SCHEDULES = 200
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """The engine tells of every fault it meets, which are thousands."""
+    logger = logging.getLogger("stream")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+    logger.setLevel(before)
+
+
+def told_apart_by_number(writer: CheckpointWriter, checkpoint: Checkpoint) -> Outcome | None:
+    """Two owners may number their checkpoints alike; this takes the other one's for its own."""
+    if not writer.fence():
+        return Outcome.LOST
+    found = writer._read_progress(writer)
+    if found is not None and found.version == checkpoint.progress.version:
+        return Outcome.COMMITTED
+    first = found is None and checkpoint.before.checkpoint == 0
+    if first or (found is not None and found.version == checkpoint.before.version):
+        return None
+    return Outcome.DIVERGED
+
+
+def written_again(writer: CheckpointWriter, _: Checkpoint) -> Outcome | None:
+    """Take every unknown outcome for a failure."""
+    return None if writer.fence() else Outcome.LOST
+
+
+def taken_for_committed(writer: CheckpointWriter, _: Checkpoint) -> Outcome | None:
+    """Take every unknown outcome for a success."""
+    return Outcome.COMMITTED if writer.fence() else Outcome.LOST
+
+
+@pytest.mark.parametrize("settle", [told_apart_by_number, written_again, taken_for_committed])
+def test_an_unknown_outcome_guessed_at_is_found(
+    monkeypatch: pytest.MonkeyPatch, settle: Callable[[CheckpointWriter, Checkpoint], Outcome | None]
+) -> None:
+    """Engine rule 6: only the log knows whether a checkpoint was committed, and whose it is."""
+    monkeypatch.setattr(CheckpointWriter, "_settle", settle)
+    assert any(run(seed).problems for seed in range(1, MOST_SCHEDULES))
+
+
+def test_a_gap_passed_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engine rule 1: a batch is booked only if it follows on from what is booked."""
+    apply = Partition.apply
+
+    def applied(partition: Partition, batch: Batch, epoch: int) -> Applied:
+        if batch.epoch == epoch:
+            partition._offsets = batch.after
+        return apply(partition, batch, epoch)
+
+    monkeypatch.setattr(Partition, "apply", applied)
+    assert any(run(seed).problems for seed in range(1, MOST_SCHEDULES))

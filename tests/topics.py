@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -28,6 +28,30 @@ def make_topics(bootstrap_servers: str, topics: list[NewTopic]) -> None:
         outcome.result(_TIMEOUT_SECONDS)
     for topic in topics:
         topic_id(bootstrap_servers, topic.topic)
+    _wait_led(
+        bootstrap_servers, [(topic.topic, partition) for topic in topics for partition in range(topic.num_partitions)]
+    )
+
+
+def _wait_led(bootstrap_servers: str, places: list[tuple[str, int]]) -> None:
+    """A partition is told of a little before its leader answers for it."""
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "topics", "log_level": 0})
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    try:
+        for place in places:
+            while not _is_led(consumer, place):
+                assert time.monotonic() < deadline, f"nobody leads {place}"
+                time.sleep(_POLL_SECONDS)
+    finally:
+        consumer.close()
+
+
+def _is_led(consumer: Consumer, place: tuple[str, int]) -> bool:
+    try:
+        consumer.get_watermark_offsets(TopicPartition(*place), timeout=_TIMEOUT_SECONDS)
+    except KafkaException:
+        return False
+    return True
 
 
 def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:

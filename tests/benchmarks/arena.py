@@ -69,7 +69,9 @@ def _create_topics(made: Arena, prefix: str) -> None:
 def _create_uncompressed_input(made: Arena) -> None:
     """Have the broker unpack the input: aiokafka, as Faust installs it, cannot read lz4."""
     topic = NewTopic(made.names.usage_events, PARTITIONS, 1, config={"compression.type": "uncompressed"})
-    for created in AdminClient({"bootstrap.servers": made.servers}).create_topics([topic]).values():
+    # Kept by name: a client that nobody holds is closed before it answers.
+    admin = AdminClient({"bootstrap.servers": made.servers})
+    for created in admin.create_topics([topic]).values():
         created.result(_ADMIN_SECONDS)
 
 

@@ -129,9 +129,7 @@ class SimWorker:
     def _make_pipeline(self, partition: int) -> Pipeline:
         """As the worker makes it."""
         deployment = self._deployment
-        worker = SimpleNamespace(
-            settings=deployment.settings, _topology=deployment.topology, outcomes=self._outcomes
-        )
+        worker = SimpleNamespace(settings=deployment.settings, _topology=deployment.topology, outcomes=self._outcomes)
         return Worker.make_pipeline(cast("Worker", worker), partition)
 
     async def _poll(self) -> None:

@@ -48,7 +48,7 @@ class Event(Struct, gc=False):
     datacontenttype: str
 
 
-def main(servers: str, usage_topic: str, prefix: str, card_file: str, wanted: str) -> None:
+def main(servers: str, usage_topic: str, prefix: str, card_file: str, wanted: str) -> None:  # noqa: C901  one loop: calls would slow it
     names = TopicNames(prefix=prefix)
     card = read_rate_card(Path(card_file))
     prices = {

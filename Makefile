@@ -21,7 +21,7 @@ demo: setup ## the main job on real input: trace, Kafka, worker, sink, ClickHous
 	@$(BIN)/python -m deploy.local demo $(ARGS)
 
 test: setup ## every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: setup ## format, lint, types, imports
 	@$(BIN)/ruff format --check .

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 LARGEST_BATCH_RECORDS = 5_000
 MOST_BATCHES_UNDER_WAY = 2
-MOST_RECORDS_WAITING = 4 * LARGEST_BATCH_RECORDS
+MOST_RECORDS_WAITING = 8 * LARGEST_BATCH_RECORDS
 MOST_BYTES_WAITING = 64 << 20
 MANY, FEW = 0, 1
 
@@ -78,6 +78,11 @@ class Lane:
     @property
     def waiting_bytes(self) -> int:
         return sum(self._waiting_bytes)
+
+    @property
+    def hungry(self) -> bool:
+        """Less than a batch waits, and there is more to read."""
+        return not self.caught_up and self.waiting_records < LARGEST_BATCH_RECORDS and not self.full(MANY)
 
     def full(self, which: int) -> bool:
         """Enough of that input waits."""

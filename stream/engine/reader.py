@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 _IDLE_WAIT_SECONDS = 0.05
 _GATHER_SECONDS = 0.005
+_STARVED_SECONDS = 0.001
 _POLL_BYTES = 32 << 20
 _STATISTICS_MS = 1_000
 
@@ -115,18 +116,27 @@ class Reader:
 
         `applied` says how many batches of the current epoch a partition has booked, None while it takes no more.
         """
-        self._receive(self._consume())
+        booked = {number: applied(number) for number in self._lanes}
+        if self._wants_more(booked):
+            self._receive(self._consume())
         now = self.polled_at = time.monotonic()
         batches = []
-        for lane in self._lanes.values():
+        for number, lane in self._lanes.items():
             self._hold_back(lane)
-            booked = applied(lane.partition)
-            if booked is None or lane.delivered - booked >= MOST_BATCHES_UNDER_WAY:
+            count = booked[number]
+            if count is None or lane.delivered - count >= MOST_BATCHES_UNDER_WAY:
                 continue
             batch = lane.take(now)
             if batch is not None:
                 batches.append(batch)
+        if not batches:
+            time.sleep(_STARVED_SECONDS)
         return batches
+
+    def _wants_more(self, booked: Mapping[int, int | None]) -> bool:
+        """Whether a lane that books waits for input. Pausing instead would make librdkafka fetch again what it had."""
+        booking = [self._lanes[number] for number, count in booked.items() if count is not None]
+        return not booking or any(lane.hungry for lane in booking) or all(lane.caught_up for lane in booking)
 
     def close(self) -> None:
         """Stop reading; the thread ends after what it is doing."""

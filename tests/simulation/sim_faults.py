@@ -20,6 +20,7 @@ EVENT_FAULTS = (
     "worker paused shortly",
     "zombie",
     "rebalance",
+    "rebalances in a row",
     "cluster away shortly",
     "cluster away long",
     "everybody paused",

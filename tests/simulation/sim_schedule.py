@@ -184,6 +184,7 @@ class Schedule:
             "worker paused shortly": lambda: self._pause(0.1, 5.0),
             "zombie": lambda: self._pause(SESSION_SECONDS + 1, 2 * SESSION_SECONDS),
             "rebalance": lambda: self.group.rebalance(),
+            "rebalances in a row": self._rebalance_again_and_again,
             "cluster away shortly": lambda: self._away(0.1, 6.0),
             "cluster away long": lambda: self._away(30.0, 150.0),
             "everybody paused": self._pause_everybody,
@@ -220,6 +221,11 @@ class Schedule:
         seconds = self._random.uniform(1.0, 3 * SESSION_SECONDS)
         for worker in self._alive():
             worker.process.pause(seconds)
+
+    def _rebalance_again_and_again(self) -> None:
+        """Partitions are gone and back before a slow checkpoint knows what became of it."""
+        for number in range(1, 6):
+            self.scheduler.after(number * self._random.uniform(0.5, 2.0), self.group.rebalance)
 
     def _away(self, least: float, most: float) -> None:
         self.cluster.down_until = self.scheduler.now + self._random.uniform(least, most)

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import chdb
@@ -57,7 +58,8 @@ def main() -> None:
         config = folder / "config.xml"
         config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>")
         options = f"?config-file={config}"
-    connection = chdb.connect(f"{folder / 'data'}{options}")  # type: ignore[no-untyped-call]
+    connect: Any = chdb.connect
+    connection = connect(f"{folder / 'data'}{options}")
     print(msgspec.json.encode([_answer(connection, sql) for sql in json.load(sys.stdin)]).decode())
 
 

@@ -42,6 +42,11 @@ class Watch:
         """The last stable offsets of what the workers read."""
         return self._ends(self._inputs)
 
+    def stable(self, ends: Ends) -> bool:
+        """Whether no open transaction holds back any of these offsets of the inputs."""
+        now = self.input_ends()
+        return all(now[place] >= end for place, end in ends.items())
+
     def output_ends(self) -> Ends:
         """The last stable offsets of what the sink reads."""
         return self._ends(self._outputs)

@@ -2,27 +2,44 @@
 
 import argparse
 import logging
+import os
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation import sim_faults
 from tests.simulation.sim_schedule import Outcome, run
+
+_AT_ONCE = 10
 
 
 def main() -> int:
     """0 when every schedule ended as the oracle says."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--schedules", type=int, default=1_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--one", type=int, metavar="SEED")
-    parser.add_argument("--most-failures", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1, help="the first schedule's; the others' follow")
+    parser.add_argument("--one", type=int, metavar="SEED", help="play this one alone and print what happened")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--most-failures", type=int, default=20, help="stop after so many")
     options = parser.parse_args()
-    warnings.simplefilter("ignore", RuntimeWarning)
-    logging.getLogger("stream").setLevel(logging.CRITICAL + 1)
+    be_quiet()
     if options.one is not None:
         return _one(options.one)
-    return _many(range(options.seed, options.seed + options.schedules), options.most_failures)
+    seeds = range(options.seed, options.seed + options.schedules)
+    if options.jobs == 1:
+        return _many(map(run, seeds), options.most_failures)
+    with ProcessPoolExecutor(options.jobs, initializer=be_quiet) as pool:
+        failed = _many(pool.map(run, seeds, chunksize=_AT_ONCE), options.most_failures)
+        pool.shutdown(cancel_futures=True)
+    return failed
+
+
+def be_quiet() -> None:
+    """The engine tells of every fault it meets, which are thousands."""
+    warnings.simplefilter("ignore", RuntimeWarning)
+    logging.getLogger("stream").setLevel(logging.CRITICAL + 1)
 
 
 def _one(seed: int) -> int:
@@ -33,25 +50,29 @@ def _one(seed: int) -> int:
     return 1 if outcome.problems else 0
 
 
-def _many(seeds: range, most_failures: int) -> int:
+def _many(outcomes: Iterable[Outcome], most_failures: int) -> int:
     met: Counter[str] = Counter()
-    failed: list[Outcome] = []
+    failed: list[int] = []
     played, began = 0, time.perf_counter()
-    for seed in seeds:
-        outcome = run(seed)
+    for outcome in _until_failed(outcomes, most_failures, failed):
         played += 1
         met.update(outcome.met.keys())
-        if outcome.problems:
-            failed.append(outcome)
-            print(f"seed {seed}: {outcome.problems[0]}", flush=True)
-            if len(failed) >= most_failures:
-                break
     minutes = (time.perf_counter() - began) / 60
-    print(f"{played} schedules, {played / minutes:.0f} a minute; schedules that met each kind of fault:")
+    print(f"{played} schedules, {played / minutes:.0f} a minute; those that met each kind of fault:")
     for kind in sim_faults.EVERY_KIND:
-        print(f"  {kind:<44}{met[kind]:>6}")
-    print(f"failed: {[outcome.seed for outcome in failed]}" if failed else "none failed")
+        print(f"  {kind:<44}{met[kind]:>7}")
+    print(f"failed: {failed}; see one with --one SEED" if failed else "none failed")
     return 1 if failed else 0
+
+
+def _until_failed(outcomes: Iterable[Outcome], most: int, failed: list[int]) -> Iterator[Outcome]:
+    for outcome in outcomes:
+        yield outcome
+        if outcome.problems:
+            failed.append(outcome.seed)
+            print(f"seed {outcome.seed}: {outcome.problems[0]}", flush=True)
+        if len(failed) >= most:
+            return
 
 
 if __name__ == "__main__":

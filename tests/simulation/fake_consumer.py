@@ -45,7 +45,7 @@ class FakeConsumer:
         self._fetches: dict[Place, _Fetch] = {}
         self._closed = False
 
-    # --- assignment ----------------------------------------------------------------------------------------------
+    # --- assignment ---
 
     def assign(self, partitions: Sequence[TopicPartition]) -> None:
         self._check_open()
@@ -86,7 +86,7 @@ class FakeConsumer:
         self._closed = True
         self._fetches.clear()
 
-    # --- reading -------------------------------------------------------------------------------------------------
+    # --- reading ---
 
     def poll(self, timeout: float = -1) -> Message | None:
         messages = self.consume(1, timeout)
@@ -127,7 +127,7 @@ class FakeConsumer:
             for each in partitions
         ]
 
-    # --- inside --------------------------------------------------------------------------------------------------
+    # --- inside ---
 
     def _gather(self, most: int) -> list[Message]:
         now = self._scheduler.now

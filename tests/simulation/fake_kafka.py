@@ -76,7 +76,7 @@ class FakeKafka:
         """The broker's clock, in milliseconds since 1970."""
         return int((BEGAN_SECONDS + self.scheduler.now) * 1_000)
 
-    # --- reaching it ---------------------------------------------------------------------------------------------
+    # --- reaching it ---
 
     def reach(self, seconds: float) -> None:
         """Take the time of a request; one that cannot be answered within the time raises."""
@@ -92,7 +92,7 @@ class FakeKafka:
         """Take the time of an answer."""
         self.scheduler.sleep(self.scheduler.random.random() * _LONGEST_LATENCY_SECONDS)
 
-    # --- transactions --------------------------------------------------------------------------------------------
+    # --- transactions ---
 
     def transaction(self, name: str) -> Transaction:
         return self._transactions.setdefault(name, Transaction(name))

@@ -33,7 +33,7 @@ class FakeProducer:
         self._room = 0
         self._calling = ""
 
-    # --- transactions --------------------------------------------------------------------------------------------
+    # --- transactions ---
 
     def init_transactions(self, timeout: float = -1) -> None:
         with self._call("init_transactions"):
@@ -70,7 +70,7 @@ class FakeProducer:
             self._end(commit=False)
             self._begun = False
 
-    # --- records -------------------------------------------------------------------------------------------------
+    # --- records ---
 
     def produce(
         self,
@@ -101,7 +101,7 @@ class FakeProducer:
     def __len__(self) -> int:
         return len(self._unsent)
 
-    # --- inside --------------------------------------------------------------------------------------------------
+    # --- inside ---
 
     def _try_send(self, seconds: float) -> None:
         try:

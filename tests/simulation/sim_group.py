@@ -34,7 +34,7 @@ class SimGroup:
         self._began_at: float | None = None
         self._look()
 
-    # --- asked by members, on their loops ------------------------------------------------------------------------
+    # --- asked by members, on their loops ---
 
     async def join(self, worker: SimWorker) -> list[int]:
         """Wait for the next assignment; whoever is thrown out meanwhile joins again."""
@@ -67,7 +67,7 @@ class SimGroup:
         self._joining.pop(worker, None)
         self.rebalance()
 
-    # --- the coordinator -----------------------------------------------------------------------------------------
+    # --- the coordinator ---
 
     def rebalance(self) -> None:
         """Have every member give back and join again."""

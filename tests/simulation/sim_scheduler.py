@@ -157,12 +157,12 @@ class Scheduler:
             following, self._next = self._next, None
             if following is not None:
                 self._running = following
-                if following is me:
-                    return
-                following.baton.release()
-                me.baton.acquire()
+                if following is not me:
+                    following.baton.release()
+                    me.baton.acquire()
                 if me is self._main and self._failure is not None:
-                    raise self._failure
+                    failure, self._failure = self._failure, None
+                    raise failure
                 return
             self._happen()
 

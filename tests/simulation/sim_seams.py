@@ -13,7 +13,7 @@ from stream.engine import broadcast, checkpoint, crash_points, holding, owner, p
 from stream.engine.log_cache import CachedLog, LogCache
 from tests.simulation.fake_consumer import FakeConsumer
 from tests.simulation.fake_producer import FakeProducer
-from tests.simulation.sim_process import SimExecutor, SimProcess, current_scheduler, enter, leave
+from tests.simulation.sim_process import SimExecutor, SimProcess, current_scheduler
 from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
 
 _IDLE_SECONDS = 0.25
@@ -87,13 +87,11 @@ def simulated(scheduler: Scheduler, reach: Callable[[str], None], transaction_ti
         (reader, "_IDLE_WAIT_SECONDS", _IDLE_SECONDS),
         (broadcast, "_POLL_SECONDS", 4 * _IDLE_SECONDS),
     ]
-    enter(scheduler)
     _disks.clear()
-    try:
-        with contextlib.ExitStack() as stack:
-            for module, name, value in replaced:
-                stack.enter_context(mock.patch.object(module, name, value))
+    with contextlib.ExitStack() as stack:
+        for module, name, value in replaced:
+            stack.enter_context(mock.patch.object(module, name, value))
+        try:
             yield
+        finally:
             scheduler.close()
-    finally:
-        leave()

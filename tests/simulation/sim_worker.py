@@ -43,6 +43,10 @@ class Habits:
     clear: float = 0.0
     """How often a rebalance clears what waits."""
 
+    def calm(self) -> None:
+        """Everything arrives once and in time from now on."""
+        self.vanish = self.double = self.late = 0.0
+
 
 class SimWorker:
     """A process of its own, in the group from its start to its end."""
@@ -73,7 +77,7 @@ class SimWorker:
         self._outcomes: Counter[str] = Counter()
         scheduler.after(0.0, self._boot, self.process)
 
-    # --- what the environment does to it -------------------------------------------------------------------------
+    # --- what the environment does to it ---
 
     def crash(self) -> None:
         """Die here and now."""
@@ -87,7 +91,7 @@ class SimWorker:
             self._stopping = True
             self._scheduler.after(0.0, lambda: self._watch(self.loop.create_task(self._finish())), self.process)
 
-    # --- what is seen of it --------------------------------------------------------------------------------------
+    # --- what is seen of it ---
 
     @property
     def alive(self) -> bool:
@@ -108,7 +112,7 @@ class SimWorker:
         assert held is not None
         return held.position
 
-    # --- its life ------------------------------------------------------------------------------------------------
+    # --- its life ---
 
     def _boot(self) -> None:
         config = self._deployment.settings.engine

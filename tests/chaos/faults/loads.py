@@ -16,7 +16,9 @@ from tests.chaos.stage import ChaosError, Stage
 
 _OVERLOAD_SECONDS, _LONG_OVERLOAD_SECONDS = 30.0, 120.0
 _OVERLOAD_FACTOR = 3
-_MOST_OVERLOAD_EVENTS = 1_500_000
+_MOST_OVERLOAD_EVENTS = 1_000_000
+_BOOKED_SECONDS = 300.0
+_FLAT_OUT = 10_000_000
 _BACKLOG_EVENTS = 60_000
 _MOST_MEMORY_MIB = 1_024
 """What one worker may hold; its dedup window alone is allowed 1 GiB a partition by default."""
@@ -43,9 +45,7 @@ def _overload(stage: Stage) -> None:
         stage.sleep(1)
     stage.sent += burst.finish()
     stage.over()
-    while not stage.has_recovered():
-        probe.ask()
-        stage.sleep(1)
+    stage.wait_until(lambda: probe.ask() and stage.has_recovered(), "a lag that falls", _BOOKED_SECONDS)
     stage.await_recovery()
     _require_bounded_memory(stage)
 
@@ -53,7 +53,9 @@ def _overload(stage: Stage) -> None:
 def _capacity(stage: Stage) -> float:
     """Events a second that the worker books while it has a backlog."""
     stage.workers[0].running.signal(signal.SIGSTOP)
-    backlog = Load(stage.kafka.bootstrap_servers, stage.system.topics, events=_BACKLOG_EVENTS, rate=1, name="backlog")
+    backlog = Load(
+        stage.kafka.bootstrap_servers, stage.system.topics, events=_BACKLOG_EVENTS, rate=_FLAT_OUT, name="backlog"
+    )
     backlog.start()
     stage.sent += backlog.finish()
     stage.workers[0].running.signal(signal.SIGCONT)
@@ -70,13 +72,14 @@ class _Probe:
         self._workers = stage.workers
         self._failures = 0
 
-    def ask(self) -> None:
-        """One round; ChaosError at the third in a row that fails."""
+    def ask(self) -> bool:
+        """One round, true; ChaosError at the third in a row that fails."""
         answers = [(each.title, *each.running.get("/healthz")) for each in self._workers]
         unwell = [answer for answer in answers if answer[1] != HTTPStatus.OK]
         self._failures = self._failures + 1 if unwell else 0
         if self._failures >= _MOST_PROBE_FAILURES:
             raise ChaosError(f"a worker fails its probe under load: {unwell}")
+        return True
 
 
 def _require_bounded_memory(stage: Stage) -> None:

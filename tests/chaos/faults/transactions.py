@@ -10,6 +10,7 @@ from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
 from tests.chaos.fault import Fault
 from tests.chaos.stage import ChaosError, Stage
+from tests.chaos.watch import Ends
 from tests.integration.system import PARTITIONS
 
 _FENCINGS = 8
@@ -83,7 +84,7 @@ def _upstream(stage: Stage) -> None:
         for _ in range(_UPSTREAM_RECORDS):
             key, value, _partition = next(records)
             upstream.produce(topic, value, key)
-        if number == _UPSTREAM_TRANSACTIONS // 2:
+        if number == _UPSTREAM_TRANSACTIONS // 2 + 1:
             upstream.flush(30)
             stage.sleep(_HELD_OPEN_SECONDS)
         if number % 3:
@@ -100,8 +101,20 @@ def _upstream(stage: Stage) -> None:
     for key, value, _partition in (next(records) for _ in range(_UPSTREAM_RECORDS)):
         abandoned.produce(topic, value, key)
     abandoned.flush(30)
+    held_back = _high_watermarks(stage)
     del abandoned
+    stage.wait_until(lambda: stage.watch.stable(held_back), "the broker aborts what was abandoned")
     stage.over()
+
+
+def _high_watermarks(stage: Stage) -> Ends:
+    consumer = _consumer(stage, "read_uncommitted")
+    topic = stage.system.topics.usage_events
+    try:
+        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        return {(topic, each.partition): consumer.get_watermark_offsets(each, timeout=10)[1] for each in places}
+    finally:
+        consumer.close()
 
 
 def _upstream_settings() -> WorkloadSettings:
@@ -115,6 +128,7 @@ def _producer(stage: Stage, transactional_id: str, **changes: object) -> Produce
             "transactional.id": transactional_id,
             "partitioner": "murmur2_random",
             "message.max.bytes": 4 << 20,
+            "log_level": 2,
             **changes,
         }
     )

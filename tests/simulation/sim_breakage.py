@@ -1,0 +1,156 @@
+"""What each kind of fault does to the cluster and to the workers."""
+
+from collections.abc import Callable
+
+from schemas.topics import TopicNames
+from stream.engine.progress import PROGRESS_KEY, decode_progress
+from tests.simulation.fake_kafka import FakeKafka
+from tests.simulation.fake_log import Fate
+from tests.simulation.sim_crew import Crew
+from tests.simulation.sim_faults import Faults
+from tests.simulation.sim_group import SESSION_SECONDS
+from tests.simulation.sim_scheduler import Killed, Scheduler
+from tests.simulation.sim_upstream import Upstream
+from tests.simulation.sim_worker import SimWorker
+
+_LONGEST_TRANSACTION_SECONDS = 4.0
+_CARD_AHEAD_SECONDS = 60.0
+_CLOCK_JUMP_SECONDS = 3_600.0
+
+
+class Breakage:
+    """Faults happen until it is `calm`."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        cluster: FakeKafka,
+        names: TopicNames,
+        faults: Faults,
+        crew: Crew,
+        upstream: Upstream,
+        met: Callable[[str, str], None],
+    ) -> None:
+        self.calm = False
+        self._scheduler = scheduler
+        self._random = scheduler.random
+        self._cluster = cluster
+        self._names = names
+        self._faults = faults
+        self._crew = crew
+        self._upstream = upstream
+        self._met = met
+        self._actions: dict[str, Callable[[], object]] = {
+            "worker crashed": lambda: self._some_worker(SimWorker.crash),
+            "worker stopped in order": lambda: self._some_worker(SimWorker.stop),
+            "worker paused shortly": lambda: self._pause(0.1, 5.0),
+            "zombie": lambda: self._pause(SESSION_SECONDS + 1, 2 * SESSION_SECONDS),
+            "rebalance": crew.group.rebalance,
+            "rebalances in a row": self._rebalance_again_and_again,
+            "cluster away shortly": lambda: self._away(0.1, 6.0),
+            "cluster away long": lambda: self._away(30.0, 150.0),
+            "everybody paused": self._pause_everybody,
+            "clock jumped": self._jump_clock,
+            "compaction": self._compact,
+            "retention": self._retain,
+            "rate card published": lambda: upstream.publish_card(_CARD_AHEAD_SECONDS),
+            "upstream transaction aborted": lambda: self._upstream_transaction(Fate.ABORTED),
+            "upstream transaction committed": lambda: self._upstream_transaction(Fate.COMMITTED),
+        }
+
+    def plan(self) -> None:
+        """Have everything that was drawn happen at its time."""
+        for when, kind in self._faults.planned:
+            self._scheduler.after(when, self._breaking(kind))
+
+    def commit_fault(self, _: str) -> str:
+        """What befalls a commit, or nothing."""
+        faults = self._faults
+        if self.calm or not faults.commits or self._random.random() >= faults.commit_chance:
+            return ""
+        return self._random.choice(faults.commits)
+
+    def reach(self, point: str) -> None:
+        """A named place in the engine: another chance to die or to stand still."""
+        worker = self._crew.of_process(self._scheduler.process)
+        self._scheduler.sleep(0.0)
+        chance = self._random.random()
+        if self.calm or worker is None:
+            return
+        if chance < self._faults.crash_point_chance:
+            self._met("crashed at a named point", f"{worker.name} {point}")
+            worker.crash()
+            raise Killed
+        if chance > 1 - self._faults.pause_point_chance:
+            self._met("zombie at a named point", f"{worker.name} {point}")
+            worker.process.pause(self._random.uniform(SESSION_SECONDS, 2 * SESSION_SECONDS))
+            self._scheduler.sleep(0.0)
+
+    def _breaking(self, kind: str) -> Callable[[], None]:
+        def happen() -> None:
+            if not self.calm:
+                self._met(kind, "")
+                self._actions[kind]()
+
+        return happen
+
+    # --- workers ---
+
+    def _some_worker(self, action: Callable[[SimWorker], None]) -> None:
+        if self._crew.alive:
+            action(self._random.choice(self._crew.alive))
+
+    def _pause(self, least: float, most: float) -> None:
+        seconds = self._random.uniform(least, most)
+        self._some_worker(lambda worker: worker.process.pause(seconds))
+
+    def _pause_everybody(self) -> None:
+        seconds = self._random.uniform(1.0, 3 * SESSION_SECONDS)
+        for worker in self._crew.alive:
+            worker.process.pause(seconds)
+
+    def _rebalance_again_and_again(self) -> None:
+        """Partitions are gone and back before a slow checkpoint knows what became of it."""
+        for number in range(1, 6):
+            self._scheduler.after(number * self._random.uniform(0.5, 2.0), self._crew.group.rebalance)
+
+    def _jump_clock(self) -> None:
+        jump = self._random.uniform(-_CLOCK_JUMP_SECONDS, _CLOCK_JUMP_SECONDS)
+        self._some_worker(lambda worker: setattr(worker.process, "clock_skew_seconds", jump))
+
+    # --- the cluster ---
+
+    def _away(self, least: float, most: float) -> None:
+        self._cluster.down_until = self._scheduler.now + self._random.uniform(least, most)
+
+    def _compact(self) -> None:
+        for logs in self._cluster.topics.values():
+            for log in logs:
+                if log.compacted:
+                    log.compact(self._random.randint(0, log.high))
+
+    def _retain(self) -> None:
+        """Delete input that was booked, and old outputs."""
+        booked = self._booked()
+        for topic in (self._names.usage_events, self._names.commands):
+            for log in self._cluster.topics[topic]:
+                log.delete_before(self._random.randint(0, booked[log.partition].get(topic, 0)))
+        for topic in (self._names.charges, self._names.rollups, self._names.dead_letters):
+            for log in self._cluster.topics[topic]:
+                log.delete_before(self._random.randint(0, log.stable))
+
+    def _booked(self) -> list[dict[str, int]]:
+        """The committed progress of each partition, by input."""
+        booked: list[dict[str, int]] = []
+        for log in self._cluster.topics[self._names.progress]:
+            newest: dict[str, int] = {}
+            for entry in log.history():
+                if entry.key == PROGRESS_KEY and entry.value is not None:
+                    newest = decode_progress(entry.value).offsets
+            booked.append(newest)
+        return booked
+
+    def _upstream_transaction(self, fate: Fate) -> None:
+        """Usage of a transactional producer holds back what comes after it until the transaction ends."""
+        finish = self._upstream.send_together(self._random.randint(1, 6))
+        self._scheduler.after(self._random.random() * _LONGEST_TRANSACTION_SECONDS, lambda: finish(fate))

@@ -1,0 +1,90 @@
+"""Those who write the inputs: usage and commands over the time of a schedule, transactions, rate cards."""
+
+from collections.abc import Callable
+
+from schemas.topics import TopicNames
+from tests.simulation.fake_kafka import FakeKafka
+from tests.simulation.fake_log import Fate
+from tests.simulation.sim_load import Load, Sent, rate_card
+from tests.simulation.sim_scheduler import Scheduler
+
+OPENING_SECONDS = 2.0
+"""Which input opens an account is settled in this time: transactions, which hold one of them back, begin later."""
+_LONGEST_BETWEEN_SECONDS = 0.3
+_USAGE_OF_A_COMMAND = 8
+
+
+class Upstream:
+    """Sends what the load draws; while the cluster is away it waits."""
+
+    def __init__(self, scheduler: Scheduler, cluster: FakeKafka, names: TopicNames, load: Load) -> None:
+        self.effective_at = 0.0
+        """When the newest rate card takes effect."""
+        self._scheduler = scheduler
+        self._random = scheduler.random
+        self._cluster = cluster
+        self._names = names
+        self._load = load
+        self._cards = 0
+        self._transactions = 0
+
+    def plan(self, seconds: float) -> None:
+        """Open every account by usage, a command or both; then send to any of them for so long."""
+        random, began = self._random, self._scheduler.now
+        for account in self._load.accounts:
+            when = began + random.random() * (OPENING_SECONDS - 2 * _LONGEST_BETWEEN_SECONDS)
+            for usage in random.choice(((True,), (False,), (True, False), (False, True))):
+                self._send_at(when, self._opening(account, usage=usage))
+                when += random.random() * _LONGEST_BETWEEN_SECONDS
+        busy = random.choice((20, 60, 150))
+        for number in range(busy):
+            draw = self._load.usage if number % _USAGE_OF_A_COMMAND else self._load.command
+            self._send_at(began + OPENING_SECONDS + random.random() * seconds, draw)
+
+    def touch_all(self) -> None:
+        """A good event of every account within a second: memory that differs from the log shows in absolute rows."""
+        for account in self._load.accounts:
+            self._send_at(self._scheduler.now + self._random.random(), self._opening(account, usage=True))
+
+    def publish_card(self, ahead_seconds: float) -> None:
+        """A rate card with other prices, in force so much later."""
+        self._cards += 1
+        self.effective_at = self._scheduler.now + ahead_seconds
+        version = f"v{self._cards}"
+        value = rate_card(version, self.effective_at, self._cards)
+        log = self._cluster.log(self._names.rate_cards, 0)
+        log.append(f"default/{version}".encode(), value, [], self._cluster.now_ms)
+
+    def send_together(self, count: int) -> Callable[[Fate], None]:
+        """Usage in a transaction of its own; what is returned ends it."""
+        self._transactions += 1
+        name = f"upstream-{self._transactions}"
+        touched: set[int] = set()
+        if self._scheduler.now >= max(self._cluster.down_until, OPENING_SECONDS):
+            for _ in range(count):
+                sent = self._load.usage(self._scheduler.now)
+                self._append(sent, name)
+                touched.add(sent.partition)
+
+        def finish(fate: Fate) -> None:
+            for partition in sorted(touched):
+                self._cluster.log(self._names.usage_events, partition).finish(name, fate, self._cluster.now_ms)
+
+        return finish
+
+    def _opening(self, account: str, *, usage: bool) -> Callable[[float], Sent]:
+        return lambda now: self._load.opening(now, account, usage=usage)
+
+    def _send_at(self, when: float, draw: Callable[[float], Sent]) -> None:
+        def send() -> None:
+            if self._scheduler.now < self._cluster.down_until:
+                self._scheduler.at(self._cluster.down_until, send)
+            else:
+                self._append(draw(self._scheduler.now))
+
+        self._scheduler.at(when, send)
+
+    def _append(self, sent: Sent, transaction: str | None = None) -> None:
+        topic = self._names.usage_events if sent.usage else self._names.commands
+        log = self._cluster.log(topic, sent.partition)
+        log.append(sent.key, sent.value, [], self._cluster.now_ms, transaction)

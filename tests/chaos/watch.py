@@ -1,5 +1,6 @@
 """How far a system is, told by its topics alone: no process is asked, since it may be the one that was killed."""
 
+import time
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -9,6 +10,7 @@ from stream.engine.progress import PROGRESS_KEY, decode_progress
 from tests.integration.system import PARTITIONS
 
 _ANSWER_SECONDS = 10.0
+_LEADER_SECONDS = 30.0
 
 Ends = dict[tuple[str, int], int]
 
@@ -74,11 +76,18 @@ class Watch:
         }
 
     def _ends(self, topics: Iterable[str]) -> Ends:
-        places = [(topic, number) for topic in topics for number in range(PARTITIONS)]
-        return {
-            place: self._progress.get_watermark_offsets(TopicPartition(*place), timeout=_ANSWER_SECONDS)[1]
-            for place in places
-        }
+        return {(topic, number): self._end(topic, number) for topic in topics for number in range(PARTITIONS)}
+
+    def _end(self, topic: str, number: int) -> int:
+        """Asked again for a while: a broker that has just come back does not yet lead its partitions."""
+        deadline = time.monotonic() + _LEADER_SECONDS
+        while True:
+            try:
+                return self._progress.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)[1]
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def _advance(self) -> None:
         while messages := self._progress.consume(1_000, 0.05):

@@ -1,6 +1,7 @@
 """Kafka as the sink sees it: a consumer in a group that commits by hand and sees committed transactions."""
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +15,7 @@ from sinks.settings import SinkSettings
 logger = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 10.0
+_PAUSE_SECONDS = 0.2
 _SESSION_MS = 10_000
 
 
@@ -165,12 +167,17 @@ def _consumer_config(settings: SinkSettings) -> dict[str, Any]:
 
 def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> dict[Place, Committed]:
     places = [Place(partition.topic, partition.partition) for partition in partitions]
-    try:
-        found = consumer.committed(partitions, _ANSWER_SECONDS) if partitions else []
-        return {place: _begin(consumer, partition) for place, partition in zip(places, found, strict=True)}
-    except KafkaException as error:
-        logger.warning("committed offsets cannot be read, so all is read again: %s", error)
-        return {place: Committed(0, None, 0) for place in places}
+    # A broker that has just come back does not lead its partitions yet: reading all again would cost more.
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            found = consumer.committed(partitions, _ANSWER_SECONDS) if partitions else []
+            return {place: _begin(consumer, partition) for place, partition in zip(places, found, strict=True)}
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                logger.warning("committed offsets cannot be read, so all is read again: %s", error)
+                return {place: Committed(0, None, 0) for place in places}
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _begin(consumer: Consumer, committed: TopicPartition) -> Committed:

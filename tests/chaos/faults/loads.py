@@ -88,7 +88,9 @@ def _require_bounded_memory(stage: Stage) -> None:
 
 
 def _large(stage: Stage) -> None:
-    """Events of almost 1 MiB, as many as fill several batches."""
+    """Events of almost 1 MiB that wait when the workers start: they come in batches as large as may be."""
+    for each in stage.workers:
+        stage.stop(each)
     producer = Producer(
         {
             "bootstrap.servers": stage.kafka.bootstrap_servers,
@@ -112,6 +114,8 @@ def _large(stage: Stage) -> None:
     if producer.flush(120):
         raise ChaosError("large events were not delivered")
     stage.sent += _LARGE_EVENTS
+    for each in stage.workers:
+        stage.begin(each)
     stage.over()
     stage.await_recovery()
     _require_bounded_memory(stage)

@@ -185,6 +185,7 @@ def make_app(settings: WorkerSettings) -> tuple[faust.App, Worker]:
         topic_disable_leader=True,
         web_enabled=False,
         stream_wait_empty=False,
+        consumer_group_instance_id=settings.instance_id or None,
         broker_session_timeout=settings.session_timeout_seconds,
         broker_heartbeat_interval=settings.session_timeout_seconds / 4,
         broker_max_poll_interval=60.0,

@@ -33,6 +33,8 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     dedup_memory_mb: Annotated[int, Meta(ge=16, le=1 << 20)] = 1024
     """The most that the dedup window of one partition may take; a start that needs more is refused."""
     session_timeout_seconds: Annotated[int, Meta(ge=6, le=300)] = 10
+    instance_id: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,248})?$")] = ""
+    """The worker's name in its group, kept over restarts and its own alone; none: any other worker is as good."""
     watched_accounts: str = ""
     """Accounts with a balance gauge of their own, separated by commas."""
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"

@@ -6,6 +6,7 @@ Records come from the reader, as one Faust message for each batch of a partition
 
 import itertools
 import logging
+import math
 import time
 from typing import Any, ClassVar, cast
 
@@ -18,6 +19,7 @@ from mode import Service
 
 from stream.engine.lane import Batch
 from stream.engine.owner import Owner
+from stream.engine.static_member import FencedInstanceError, keep_name
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,9 @@ class OutOfGroupError(Exception):
 
 class GroupMember(driver.AIOKafkaConsumerThread):
     """The aiokafka consumer that is in the group, in a thread of its own."""
+
+    fenced = False
+    """Another worker joined under our name, and has our partitions."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -53,6 +58,18 @@ class GroupMember(driver.AIOKafkaConsumerThread):
             return answered
 
         coordinator._do_heartbeat = noted
+        if self.instance:
+            keep_name(coordinator, self.instance, self._on_fenced)
+
+    @property
+    def instance(self) -> str:
+        """The name under which it is a static member; empty when it has none."""
+        return str(self.app.conf.consumer_group_instance_id or "")
+
+    def _on_fenced(self) -> None:
+        self.fenced = True
+        # Nobody is fenced by us any more: who has the name has the partitions.
+        cast("GroupConsumer", self.consumer).owner.group_heard_at = -math.inf
 
     @property
     def generation(self) -> int:
@@ -120,13 +137,21 @@ class GroupConsumer(driver.Consumer):
         in_group_at = time.monotonic()
         while not self.should_stop:
             await self.sleep(MEMBERSHIP_POLL_SECONDS)
-            if self.flow_active:
-                await self._member.getmany(set(), 0.0)
+            try:
+                if self.flow_active:
+                    await self._member.getmany(set(), 0.0)
+            finally:
+                # Before whatever aiokafka makes of an answer that it does not know.
+                self._require_own_name()
             now = time.monotonic()
             if self._member.generation >= 0:
                 in_group_at = now
             elif now - in_group_at > OUT_OF_GROUP_SECONDS:
                 raise OutOfGroupError(f"out of the consumer group for {OUT_OF_GROUP_SECONDS:.0f} s")
+
+    def _require_own_name(self) -> None:
+        if self._member.fenced:
+            raise FencedInstanceError(self._member.instance)
 
     @property
     def _member(self) -> GroupMember:

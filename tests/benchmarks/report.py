@@ -27,7 +27,7 @@ def results(measured: Measured, sizes: Mapping[str, int]) -> dict[str, Any]:
             load: {name: [round(rate) for rate in rates] for name, rates in of.items()} for load, of in measured.items()
         },
         "sizes": dict(sizes),
-        "machine": _machine(),
+        "machine": machine(),
     }
 
 
@@ -54,7 +54,8 @@ def _rounded(ratio: float) -> float:
     return round(ratio, 3)
 
 
-def _machine() -> dict[str, str | int | None]:
+def machine() -> dict[str, str | int | None]:
+    """Whose figures these are."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -21,6 +21,7 @@ from stream.engine.broadcast import Broadcast
 from stream.engine.murmur2 import partitions_for
 from stream.engine.owner import Owner
 from stream.engine.transport import GroupConsumer, MicroBatchTransport
+from stream.faust_parts import NoTables
 from stream.group_credentials import group_credentials
 from stream.metrics import MOST_WATCHED_ACCOUNTS, Metrics
 from stream.outputs import Outputs
@@ -33,6 +34,8 @@ from stream.web import Web
 logger = logging.getLogger(__name__)
 
 _TOPOLOGY_CHECK_SECONDS = 30.0
+# A rebalance begins for a member at its next heartbeat, and every other one waits for it.
+_HEARTBEAT_SECONDS = 1.0
 _HARD_EXIT_SECONDS = 15.0
 _LEAVE_SECONDS = 8.0
 _CRASHED = 70
@@ -179,6 +182,7 @@ def make_app(settings: WorkerSettings) -> tuple[faust.App, Worker]:
         engine.app,
         broker=[URL(f"kafka://{server}") for server in settings.bootstrap_servers.split(",")],
         broker_credentials=group_credentials(settings),
+        TableManager=NoTables,
         store="memory://",
         datadir=settings.data_folder,
         topic_allow_declare=False,
@@ -187,7 +191,7 @@ def make_app(settings: WorkerSettings) -> tuple[faust.App, Worker]:
         stream_wait_empty=False,
         consumer_group_instance_id=settings.instance_id or None,
         broker_session_timeout=settings.session_timeout_seconds,
-        broker_heartbeat_interval=settings.session_timeout_seconds / 4,
+        broker_heartbeat_interval=_HEARTBEAT_SECONDS,
         broker_max_poll_interval=60.0,
         broker_commit_interval=2.8,
         consumer_auto_offset_reset="earliest",

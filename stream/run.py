@@ -3,13 +3,13 @@
 import gc
 import logging
 
-import faust
 import msgspec
 from confluent_kafka.admin import AdminClient
 
 from stream.admission import admitted
 from stream.app import make_app
 from stream.engine import topics as topic_checks
+from stream.faust_parts import PromptWorker
 from stream.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def run_worker(settings: WorkerSettings) -> int:
         raise topic_checks.WrongTopicsError("; ".join(found))
     app, _ = make_app(settings)
     _collect_rarely()
-    worker = faust.Worker(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
+    worker = PromptWorker(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:

@@ -103,6 +103,8 @@ class CheckpointWriter:
         if not self._surely_ours():
             return False
         producer = Producer(self._config)
+        # Without a connection it would ask for its coordinator only half a second later.
+        producer.list_topics(self._progress_topic, _INIT_SECONDS)
         producer.init_transactions(_INIT_SECONDS)
         self._producer = producer
         return True

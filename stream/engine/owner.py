@@ -21,7 +21,8 @@ from stream.engine.partition import Applied, BrokenPartitionError, Checkpoint, P
 from stream.engine.processor import Processor
 from stream.engine.progress import Progress, Topology
 from stream.engine.reader import Reader
-from stream.engine.recovery import CancelledTakeOverError, Recovery, RecoveryPlan, RefusedError, last_progress
+from stream.engine.recovery import Recovery, RecoveryPlan, RefusedError, last_progress
+from stream.engine.restoring import CancelledTakeOverError
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")

@@ -9,9 +9,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
 
 from stream.engine import crash_points
@@ -21,31 +21,25 @@ from stream.engine.log_cache import LogCache
 from stream.engine.outbox import Record
 from stream.engine.processor import Log, Processor
 from stream.engine.progress import Claim, Progress, TopicIdentity, Topology
+from stream.engine.restoring import (
+    MOST_ROWS_WAITING,
+    STALL_SECONDS,
+    CancelledTakeOverError,
+    RowsRead,
+    Taker,
+    consume,
+    opened,
+    read_until_claimed,
+)
 
 logger = logging.getLogger(__name__)
 
-_BATCH_RECORDS = 10_000
-_WAIT_SECONDS = 0.2
-_STALL_SECONDS = 120.0
 _TAIL_RECORDS = 64
 _SKEW_MS = 5 * 60_000
-# Other errors are of the way to the broker: they pass, or the stall ends the take-over.
-_HOPELESS = frozenset(
-    {
-        KafkaError._AUTO_OFFSET_RESET,
-        KafkaError.OFFSET_OUT_OF_RANGE,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-    }
-)
 
 
 class RefusedError(Exception):
     """The partition's state does not belong to the topics as they are: a person must decide."""
-
-
-class CancelledTakeOverError(Exception):
-    """The partition was revoked meanwhile."""
 
 
 class RecoveryPlan(Struct, frozen=True):
@@ -93,45 +87,46 @@ class Recovery:
         logged = [table.changelog for table in processor.tables] + [log.topic for log in processor.logs]
         nonce = claim(writer, self._plan.progress_topic, logged)
         crash_points.reach("takeover.claimed")
-        progress, topology = self._read_progress(writer.partition, nonce)
-        self._check_topology(writer.partition, topology, progress)
-        newest = self._restore(processor, writer.partition, nonce, progress)
-        crash_points.reach("takeover.restored")
-        self._check_nothing_ahead(writer.partition, progress, newest)
-        if progress is None or self._plan.accept_new_state:
-            progress = Progress(
-                checkpoint=0,
-                # Above the last one even if the clock was set back: the sink keeps the highest version.
-                incarnation=max(int(time.time()), progress.incarnation + 1 if progress else 0),
-                offsets=self._first_offsets(writer.partition, progress, topology),
-                clock_ms=progress.clock_ms if progress else 0,
-            )
+        # One consumer for all of it: connecting takes longer than reading a few records.
+        with opened(self._config) as consumer:
+            progress, topology = self.read_progress(consumer, writer.partition, nonce)
+            self._check_topology(writer.partition, topology, progress)
+            newest = self._restore(consumer, processor, writer.partition, nonce, progress)
+            crash_points.reach("takeover.restored")
+            self._check_nothing_ahead(consumer, writer.partition, progress, newest)
+            if progress is None or self._plan.accept_new_state:
+                progress = Progress(
+                    checkpoint=0,
+                    # Above the last one even if the clock was set back: the sink keeps the highest version.
+                    incarnation=max(int(time.time()), progress.incarnation + 1 if progress else 0),
+                    offsets=self._first_offsets(consumer, writer.partition, progress, topology),
+                    clock_ms=progress.clock_ms if progress else 0,
+                )
         changed = None if topology == self._topology else self._topology
         return Restored(processor, progress, changed, nonce)
 
-    def _first_offsets(self, partition: int, progress: Progress | None, known: Topology | None) -> dict[str, int]:
+    def _first_offsets(
+        self, consumer: Consumer, partition: int, progress: Progress | None, known: Topology | None
+    ) -> dict[str, int]:
         """An input that nobody booked, or that was made again, or lost what was not booked, is read from its start."""
         kept = progress.offsets if progress else {}
         offsets = {}
-        with opened(self._config) as consumer:
-            for topic in self._plan.input_topics:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0)
-                same = known is not None and known.topics.get(topic) == self._topology.topics.get(topic)
-                offsets[topic] = kept[topic] if same and low <= kept.get(topic, -1) <= high else low
+        for topic in self._plan.input_topics:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0)
+            same = known is not None and known.topics.get(topic) == self._topology.topics.get(topic)
+            offsets[topic] = kept[topic] if same and low <= kept.get(topic, -1) <= high else low
         return offsets
 
-    def _read_progress(self, partition: int, nonce: str) -> tuple[Progress | None, Topology | None]:
-        progress: Progress | None = None
-        topology: Topology | None = None
-        with opened(self._config) as consumer:
-            consumer.assign([self._beginning(consumer, self._plan.progress_topic, partition)])
-            for message in self._until_claimed(consumer, {self._plan.progress_topic}, nonce):
-                key, value = message.key(), message.value()
-                if key == progress_format.PROGRESS_KEY and value is not None:
-                    progress = progress_format.decode_progress(value)
-                elif key == progress_format.TOPOLOGY_KEY and value is not None:
-                    topology = progress_format.decode_topology(value)
-        return progress, topology
+    def read_progress(self, consumer: Consumer, partition: int, nonce: str) -> tuple[Progress | None, Topology | None]:
+        last: dict[bytes | None, bytes | None] = {}
+        consumer.assign([self._beginning(consumer, self._plan.progress_topic, partition)])
+        takers = {self._plan.progress_topic: last.__setitem__}
+        self._read(consumer, progress_format.CLAIM_KEY, nonce, takers)
+        progress, topology = last.get(progress_format.PROGRESS_KEY), last.get(progress_format.TOPOLOGY_KEY)
+        return (
+            progress_format.decode_progress(progress) if progress is not None else None,
+            progress_format.decode_topology(topology) if topology is not None else None,
+        )
 
     def _check_topology(self, partition: int, known: Topology | None, progress: Progress | None) -> None:
         if self._plan.accept_new_state or (known is None and progress is None):
@@ -151,28 +146,38 @@ class Recovery:
                 "meant, start once with --accept-new-state."
             )
 
-    def _restore(self, processor: Processor, partition: int, nonce: str, progress: Progress | None) -> int:
+    def _restore(
+        self, consumer: Consumer, processor: Processor, partition: int, nonce: str, progress: Progress | None
+    ) -> int:
         """Fill tables and logs; the newest checkpoint that wrote any row."""
         clock_ms = progress.clock_ms if progress else 0
-        tables = {table.changelog: table for table in processor.tables}
-        logs = {log.topic: log for log in processor.logs}
-        newest = 0
-        with opened(self._config) as consumer:
-            places = [self._beginning(consumer, topic, partition) for topic in tables]
-            places += [self._log_start(consumer, log, partition, clock_ms) for log in processor.logs]
-            consumer.assign(places)
-            for message in self._until_claimed(consumer, {*tables, *logs}, nonce):
-                key, value = message.key(), message.value()
-                if _is_control(message):
-                    continue
-                topic = message.topic() or ""
-                if topic in tables and key is not None:
-                    newest = max(newest, tables[topic].restore(key, value))
-                elif topic in logs and value is not None:
-                    logs[topic].restore(value)
-        for log in logs.values():
+        tables = {table.changelog: RowsRead(table) for table in processor.tables}
+        places = [self._beginning(consumer, topic, partition) for topic in tables]
+        places += [self._log_start(consumer, log, partition, clock_ms) for log in processor.logs]
+        consumer.assign(places)
+        takers: dict[str, Taker] = {topic: rows.take for topic, rows in tables.items()}
+        takers.update((log.topic, _values_of(log)) for log in processor.logs)
+        self._read(consumer, progress_format.CONTROL_KEY, nonce, takers, list(tables.values()))
+        for log in processor.logs:
             log.finish_restore()
-        return newest
+        return max((rows.newest for rows in tables.values()), default=0)
+
+    def _read(
+        self,
+        consumer: Consumer,
+        claim_key: bytes,
+        nonce: str,
+        takers: Mapping[str, Taker],
+        rows_read: Sequence[RowsRead] = (),
+    ) -> None:
+        def note(records: int) -> None:
+            self._on_restored(records)
+            for rows in rows_read:
+                rows.hand_over(MOST_ROWS_WAITING)
+
+        read_until_claimed(consumer, claim_key, nonce, takers, self._cancelled, note)
+        for rows in rows_read:
+            rows.hand_over()
 
     def _log_start(self, consumer: Consumer, log: Log, partition: int, clock_ms: int) -> TopicPartition:
         """Where to read a log from: its cache's end, else the window's beginning, else the log's."""
@@ -190,39 +195,17 @@ class Recovery:
         low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0)
         return TopicPartition(topic, partition, low)
 
-    def _until_claimed(self, consumer: Consumer, topics: set[str], nonce: str) -> Iterator[Message]:
-        """Every record before our claim, of every topic; ends when all claims were met."""
-        left = set(topics)
-        heard = time.monotonic()
-        while left:
-            if self._cancelled.is_set():
-                raise CancelledTakeOverError
-            messages = _consume(consumer)
-            if messages:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > _STALL_SECONDS:
-                raise TimeoutError(f"nothing read from {sorted(left)} for {_STALL_SECONDS:.0f} s")
-            for message in messages:
-                topic = message.topic() or ""
-                if topic not in left:
-                    continue
-                if _is_claim(message, nonce):
-                    left.discard(topic)
-                else:
-                    yield message
-            self._on_restored(len(messages))
-
-    def _check_nothing_ahead(self, partition: int, progress: Progress | None, newest_row: int) -> None:
+    def _check_nothing_ahead(
+        self, consumer: Consumer, partition: int, progress: Progress | None, newest_row: int
+    ) -> None:
         """Outputs beyond the progress mean that progress was lost: going on would book them again."""
         if self._plan.accept_new_state:
             return
         stands_at = progress.version if progress else 0
         ahead = [f"a table holds checkpoint {newest_row}"] if newest_row > stands_at else []
-        with opened(self._config) as consumer:
-            for topic in self._plan.output_topics:
-                newest = self._newest_checkpoint(consumer, topic, partition)
-                if newest > stands_at:
-                    ahead.append(f"{topic} holds checkpoint {newest}")
+        for topic, newest in self._newest_checkpoints(consumer, partition).items():
+            if newest > stands_at:
+                ahead.append(f"{topic} holds checkpoint {newest}")
         if ahead:
             raise RefusedError(
                 f"partition {partition} is refused: its progress stands at checkpoint {stands_at}, but "
@@ -230,56 +213,40 @@ class Recovery:
                 "once with --accept-new-state."
             )
 
-    def _newest_checkpoint(self, consumer: Consumer, topic: str, partition: int) -> int:
-        """The checkpoint of the last committed record; markers take offsets, so look further and further back."""
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0)
+    def _newest_checkpoints(self, consumer: Consumer, partition: int) -> dict[str, int]:
+        """The checkpoint of each output's last committed record; markers take offsets, so look further back again."""
+        newest = dict.fromkeys(self._plan.output_topics, 0)
+        ends = {
+            topic: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0) for topic in newest
+        }
+        starts = {topic: high for topic, (low, high) in ends.items() if high > low}
         back = _TAIL_RECORDS
-        while high > low:
-            start = max(low, high - back)
-            newest = self._newest_from(consumer, TopicPartition(topic, partition, start))
-            if newest or start == low:
-                return newest
+        while starts:
+            starts = {topic: max(ends[topic][0], ends[topic][1] - back) for topic in starts}
+            newest.update(self._newest_from(consumer, partition, starts))
+            starts = {topic: start for topic, start in starts.items() if not newest[topic] and start > ends[topic][0]}
             back *= 8
-        return 0
+        return newest
 
-    def _newest_from(self, consumer: Consumer, place: TopicPartition) -> int:
-        consumer.assign([place])
-        newest = 0
+    def _newest_from(self, consumer: Consumer, partition: int, starts: Mapping[str, int]) -> dict[str, int]:
+        """The highest checkpoint of each output from these offsets to its end, 0 where there is no record."""
+        consumer.assign([TopicPartition(topic, partition, start) for topic, start in starts.items()])
+        newest, left = dict.fromkeys(starts, 0), set(starts)
         heard = time.monotonic()
-        while time.monotonic() - heard < _STALL_SECONDS:
+        while left and time.monotonic() - heard < STALL_SECONDS:
             if self._cancelled.is_set():
                 raise CancelledTakeOverError
-            for message in _consume(consumer, ends=True):
+            for message in consume(consumer, ends=True):
                 heard = time.monotonic()
+                topic = message.topic() or ""
                 if message.error() is not None:
-                    return newest
-                headers = dict(message.headers() or [])
-                newest = max(newest, int(headers.get(progress_format.CHECKPOINT_HEADER) or 0))
-        raise TimeoutError(f"the end of {place.topic} [{place.partition}] was not met")
-
-
-class opened:  # noqa: N801  reads as a verb where it is used
-    """A consumer of one partition's topics, closed afterwards."""
-
-    def __init__(self, config: Mapping[str, str | int | float | bool]) -> None:
-        self._config = {
-            **config,
-            "group.id": "creditstream-recovery",
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 20,
-            "fetch.message.max.bytes": 8 << 20,
-            "queued.max.messages.kbytes": 65_536,
-        }
-
-    def __enter__(self) -> Consumer:
-        self._consumer = Consumer(self._config)
-        return self._consumer
-
-    def __exit__(self, *_: object) -> None:
-        self._consumer.close()
+                    left.discard(topic)
+                elif topic in left:
+                    headers = dict(message.headers() or [])
+                    newest[topic] = max(newest[topic], int(headers.get(progress_format.CHECKPOINT_HEADER) or 0))
+        if left:
+            raise TimeoutError(f"the end of {sorted(left)} [{partition}] was not met")
+        return newest
 
 
 def claim(writer: CheckpointWriter, progress_topic: str, topics: Sequence[str]) -> str:
@@ -297,36 +264,16 @@ def last_progress(
     """The partition's progress as the log has it, read until a claim written now."""
     plan = RecoveryPlan(progress_topic, (), ("", ""), accept_new_state=True)
     recovery = Recovery(config, plan, Topology({}), LogCache(None), threading.Event(), lambda _: None)
-    return recovery._read_progress(writer.partition, claim(writer, progress_topic, ()))[0]
+    with opened(config) as consumer:
+        return recovery.read_progress(consumer, writer.partition, claim(writer, progress_topic, ()))[0]
 
 
-def _consume(consumer: Consumer, *, ends: bool = False) -> list[Message]:
-    """What is there; ends of partitions only when asked for. Other errors are raised."""
-    messages = consumer.consume(1, _WAIT_SECONDS)
-    if messages:
-        messages += consumer.consume(_BATCH_RECORDS, 0.0)
-    wanted = []
-    for message in messages:
-        error = message.error()
-        if error is None or (ends and error.code() == KafkaError._PARTITION_EOF):
-            wanted.append(message)
-        elif error.code() in _HOPELESS or error.fatal():
-            raise KafkaException(error)
-        elif error.code() != KafkaError._PARTITION_EOF:
-            logger.warning("restoring: %s", error.str())
-    return wanted
+def _values_of(log: Log) -> Taker:
+    def take(_: bytes | None, value: bytes | None) -> None:
+        if value is not None:
+            log.restore(value)
 
-
-def _is_control(message: Message) -> bool:
-    key = message.key()
-    return key is not None and key[:1] == b"\0"
-
-
-def _is_claim(message: Message, nonce: str) -> bool:
-    if message.key() not in (progress_format.CLAIM_KEY, progress_format.CONTROL_KEY):
-        return False
-    value = message.value()
-    return value is not None and progress_format.decode_claim(value).nonce == nonce
+    return take
 
 
 def _difference(topic: str, known: TopicIdentity, now: TopicIdentity | None) -> str:

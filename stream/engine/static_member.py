@@ -1,7 +1,7 @@
-"""Static membership (KIP-345): a worker that comes back under its name within the session gets its partitions back.
+"""Static membership (KIP-345): a worker that comes back under its name in time gets its partitions back.
 
-aiokafka tells that name when it joins, but not in its heartbeats. A second worker of one name would so look to the first
-like an expired session: it would join again, and the two would take the name from each other for ever.
+aiokafka tells that name when it joins, but not in its heartbeats. A second worker of one name would so look to the
+first like an expired session: it would join again, and the two would take the name from each other for ever.
 """
 
 from collections.abc import Callable

@@ -40,6 +40,11 @@ class FakeProducer:
             self._epoch = self._cluster.take_id(self._id, _seconds(timeout))
             self._cluster.answer()
 
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> None:
+        """Connects; the topics themselves are told by nobody here."""
+        self._cluster.reach(_seconds(timeout))
+        self._cluster.answer()
+
     def begin_transaction(self) -> None:
         self._check()
         if self._begun or self._epoch < 0:

@@ -1,8 +1,8 @@
 """How long partitions pause while workers restart, roll and die: `make takeover`.
 
-One worker on a broker of its own books usage of 100,000 accounts, and more of it comes at a steady rate. It is restarted;
-two more join; each of the three is restarted in turn; one is killed by `kill -9`. What counts is what a reader of the
-committed progress sees. Exit code 1 when a floor is missed.
+One worker on a broker of its own books usage of 100,000 accounts, and more of it comes at a steady rate. It is
+restarted; two more join; each of the three is restarted in turn; one is killed by `kill -9`. What counts is what a reader
+of the committed progress sees. Exit code 1 when a floor is missed.
 """
 
 import argparse

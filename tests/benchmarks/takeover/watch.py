@@ -1,4 +1,4 @@
-"""What the workers committed, as a reader of the progress topic sees it: who has which partition, and when it booked."""
+"""What the workers committed, as a reader of the progress topic sees it: who has a partition, and when it booked."""
 
 import threading
 import time

@@ -103,8 +103,10 @@ class CheckpointWriter:
         if not self._surely_ours():
             return False
         producer = Producer(self._config)
-        # Without a connection it would ask for its coordinator only half a second later.
-        producer.list_topics(self._progress_topic, _INIT_SECONDS)
+        # Asking for its coordinator over the connection by which it found the brokers, and which it then closes, costs
+        # it half a second, in one start of three: the second answer comes over one that stays.
+        for _ in range(2):
+            producer.list_topics(self._progress_topic, _INIT_SECONDS)
         producer.init_transactions(_INIT_SECONDS)
         self._producer = producer
         return True

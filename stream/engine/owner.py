@@ -33,7 +33,7 @@ MOST_FAILURES = 3
 VANISHED_SECONDS = 5.0
 _CHECKPOINT_THREADS = 16
 # Restores take a thread for minutes: checkpoints must not wait behind them.
-_TAKE_OVER_THREADS = 4
+_TAKE_OVER_THREADS = 8
 _PAUSE_SECONDS = 1.0
 
 

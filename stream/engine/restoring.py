@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 STALL_SECONDS = 120.0
 _BATCH_RECORDS = 10_000
 _WAIT_SECONDS = 0.2
-MOST_ROWS_WAITING = 100_000
+MOST_ROWS_WAITING = 50_000
 # Other errors are of the way to the broker: they pass, or the stall ends the take-over.
 _HOPELESS = frozenset(
     {
@@ -48,7 +48,7 @@ class opened:  # noqa: N801  reads as a verb where it is used
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 20,
             "fetch.message.max.bytes": 8 << 20,
-            "queued.max.messages.kbytes": 65_536,
+            "queued.max.messages.kbytes": 16_384,
         }
 
     def __enter__(self) -> Consumer:

@@ -40,7 +40,7 @@ class FakeProducer:
             self._epoch = self._cluster.take_id(self._id, _seconds(timeout))
             self._cluster.answer()
 
-    def list_topics(self, topic: str | None = None, timeout: float = -1) -> None:
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> None:  # noqa: ARG002  as it is called
         """Connects; the topics themselves are told by nobody here."""
         self._cluster.reach(_seconds(timeout))
         self._cluster.answer()

@@ -1,8 +1,8 @@
 """How long partitions pause while workers restart, roll and die: `make takeover`.
 
 One worker on a broker of its own books usage of 100,000 accounts, and more of it comes at a steady rate. It is
-restarted; two more join; each of the three is restarted in turn; one is killed by `kill -9`. What counts is what a reader
-of the committed progress sees. Exit code 1 when a floor is missed.
+restarted; two more join; each of the three is restarted in turn; one is killed by `kill -9`. What counts is what a
+reader of the committed progress sees. Exit code 1 when a floor is missed.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from deploy.local.errors import LocalStackError
 from tests.benchmarks.process import BenchmarkError
 from tests.benchmarks.takeover import report, scenes
 from tests.benchmarks.takeover.crew import Sizes, crew
+from tests.processes import ProcessDiedError
 
 RESULTS_FILE = Path("takeover-results.json")
 
@@ -27,7 +28,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="creditstream-takeover-"))
     try:
         measured = _measure(folder, sizes, named=not options.unnamed)
-    except (BenchmarkError, LocalStackError, TimeoutError) as error:
+    except (BenchmarkError, LocalStackError, ProcessDiedError, TimeoutError) as error:
         print(error, f"logs are kept in {folder}", sep="\n", file=sys.stderr)
         return 1
     results = report.results(measured, sizes, named=not options.unnamed)

@@ -48,6 +48,7 @@ class Crew:
     workers: dict[str, Running] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     """The worker's name by process id, of processes that are gone too."""
+    killed: set[str] = field(default_factory=set)
 
     def start(self, name: str) -> None:
         """Start a worker, or start it again."""
@@ -66,6 +67,11 @@ class Crew:
                 )
             )
         self.names[self.workers[name].pid] = name
+
+    @property
+    def running(self) -> list[Running]:
+        """The workers that nobody killed."""
+        return [worker for name, worker in self.workers.items() if name not in self.killed]
 
     def owners(self) -> dict[int, str]:
         """The worker that took each partition over last."""
@@ -103,6 +109,8 @@ class Crew:
     def _wait(self, holds: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _LONGEST_SCENE_SECONDS
         while not holds():
+            for worker in self.running:
+                worker.alive()
             if time.monotonic() > deadline:
                 logs = sorted(str(path) for path in self.folder.glob("*.log"))
                 raise BenchmarkError(
@@ -140,6 +148,7 @@ def crew(folder: Path, sizes: Sizes, *, named: bool) -> Iterator[Crew]:
 def _wait_accounts(made: Crew) -> None:
     deadline = time.monotonic() + _LONGEST_PREPARATION_SECONDS
     while made.accounts() < made.sizes.accounts:
+        made.workers["a"].alive()
         if time.monotonic() > deadline:
             raise BenchmarkError(f"{made.accounts()} accounts are in memory, not {made.sizes.accounts}")
         time.sleep(_POLL_SECONDS)

@@ -42,6 +42,7 @@ def kill(crew: Crew, name: str) -> Pause:
     """Kill a worker by `kill -9`; nobody starts it again."""
     owned, before = crew.partitions_of(name), crew.owners()
     began = time.monotonic()
+    crew.killed.add(name)
     crew.workers[name].kill()
     stopped = time.monotonic()
     # What it committed right before is readable right after.

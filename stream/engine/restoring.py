@@ -46,7 +46,9 @@ class opened:  # noqa: N801  reads as a verb where it is used
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": 20,
+            # What is read is there already: waiting for more, or for room, only delays the take-over.
+            "fetch.wait.max.ms": 5,
+            "fetch.queue.backoff.ms": 10,
             "fetch.message.max.bytes": 8 << 20,
             "queued.max.messages.kbytes": 16_384,
         }

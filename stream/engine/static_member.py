@@ -7,8 +7,9 @@ first like an expired session: it would join again, and the two would take the n
 from collections.abc import Callable
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1
+from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1, JoinGroupRequest
 from aiokafka.protocol.types import Int32, Schema, String
 
 FENCED_INSTANCE_ID = 82
@@ -62,13 +63,24 @@ class NamedHeartbeat(Request[NamedHeartbeatStruct]):  # type: ignore[misc]
 def keep_name(coordinator: Any, instance: str, on_fenced: Callable[[], None]) -> None:
     """Have aiokafka's coordinator say the name in heartbeats too, and tell when another worker has taken it."""
     send = coordinator._send_req
+    last: NamedHeartbeat | None = None
 
-    async def send_named(request: Any) -> Any:
-        if isinstance(request, HeartbeatRequest):
-            request = NamedHeartbeat(coordinator.group_id, coordinator.generation, coordinator.member_id, instance)
+    async def checked(request: Any) -> Any:
         response = await send(request)
         if getattr(response, "error_code", 0) == FENCED_INSTANCE_ID:
             on_fenced()
         return response
+
+    async def send_named(request: Any) -> Any:
+        nonlocal last
+        if isinstance(request, HeartbeatRequest):
+            last = NamedHeartbeat(coordinator.group_id, coordinator.generation, coordinator.member_id, instance)
+            return await checked(last)
+        # It forgot who it was, after an offset commit perhaps, which is not told why it failed: joining would take the
+        # name from whoever has it now.
+        forgot = isinstance(request, JoinGroupRequest) and not coordinator.member_id
+        if forgot and last is not None and (await checked(last)).error_code == FENCED_INSTANCE_ID:
+            raise KafkaError(f"the name {instance} is another worker's")
+        return await checked(request)
 
     coordinator._send_req = send_named

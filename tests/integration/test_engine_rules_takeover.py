@@ -270,3 +270,11 @@ def test_rule_14_unclean_leader_election_is_told_at_start(kafka: KafkaServer, cr
     specs = topic_specs(names, partitions=2, replication=3)
     found = topic_checks.problems(admin, specs, single_node=False)
     assert f"{names.charges} allows unclean leader election (waived by --single-node)" in found
+
+
+def test_a_row_named_like_a_claim_is_a_row(engine: EngineScene) -> None:
+    """Claims in a changelog have a key that no account may have; one that begins like it is an account's."""
+    engine.send_keys(["claim", "progress", "claim"])
+    live(book_all(engine))
+    live(book_all(engine))
+    assert engine.tallies()["claim"].count == 2

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench chaos format clean
+.PHONY: help setup demo test check bench takeover chaos format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ check: setup ## format, lint, types, imports
 
 bench: setup ## the worker against a plain librdkafka loop and naive Faust, as ratios
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+takeover: setup ## how long partitions pause while workers restart, roll and die, beside the floors
+	@$(BIN)/python -m tests.benchmarks.takeover $(ARGS)
 
 chaos: setup ## every fault on real Kafka and ClickHouse, and the crash matrix (ARGS=--list names them)
 	@$(BIN)/python -m tests.chaos $(ARGS)

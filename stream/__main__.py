@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="start although topics were made again, or progress was lost: events may be booked again",
     )
+    worker.add_argument(
+        "--instance-id", help="the worker's name in its group, kept over restarts; no two workers share one"
+    )
     worker.add_argument("--http-port", type=int, help="port of /metrics, /healthz and /readyz, 0 for none (8080)")
     create.add_argument("--partitions", type=int, help="of every keyed topic (default 12); cannot be changed later")
     create.add_argument("--replication", type=int, help="replicas of every topic (default 3)")

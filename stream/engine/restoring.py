@@ -68,8 +68,18 @@ class RowsRead:
         self.newest = 0
         """The newest checkpoint that wrote one of them."""
         self._table = table
-        self._rows: dict[bytes | None, bytes | None] = {}
-        self.take: Taker = self._rows.__setitem__
+        self._rows: dict[bytes, bytes] = {}
+
+    def take(self, key: bytes | None, value: bytes | None) -> None:
+        """Note a row as the changelog has it, or its removal."""
+        if key is None:
+            return
+        if value is not None:
+            self._rows[key] = value
+            return
+        # A key that was removed and comes again comes behind the others, as it did when it was written.
+        self.hand_over()
+        self._table.restore(key, None)
 
     def hand_over(self, least: int = 1) -> None:
         """Give the table what was read, if there is so much of it."""
@@ -77,7 +87,7 @@ class RowsRead:
             return
         restore, newest = self._table.restore, self.newest
         for key, value in self._rows.items():
-            if key is not None and key[:1] != b"\0":
+            if key[:1] != b"\0":
                 newest = max(newest, restore(key, value))
         self.newest = newest
         self._rows.clear()

@@ -1,6 +1,7 @@
 """What Faust is given: batches as messages of a rising sequence, and a member that stays in the group or says so."""
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from stream.engine import transport
 from stream.engine.holding import Phase
 from stream.engine.lane import Batch
 from stream.engine.progress import Progress
+from stream.engine.static_member import FencedInstanceError
 from stream.engine.transport import (
     MEMBERSHIP_POLL_SECONDS,
     OUT_OF_GROUP_SECONDS,
@@ -169,3 +171,22 @@ def test_the_assignor_is_the_sticky_one(monkeypatch: pytest.MonkeyPatch) -> None
         return tuple(made._partition_assignment_strategy)
 
     assert asyncio.run(strategy()) == (StickyPartitionAssignor,)
+
+
+def test_a_worker_whose_name_another_one_took_ends_whatever_else_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiokafka does not know the answer, and raises what nobody understands; the owner fences nobody from then on."""
+
+    class Twin(Member):
+        instance = "twin"
+        consumer: Any
+
+        async def getmany(self, *_: Any, **__: Any) -> Any:
+            self._on_fenced()
+            raise RuntimeError("UnknownError()")
+
+    worker = WorkerScene()
+    twin = Twin(in_group)
+    twin.consumer = SimpleNamespace(owner=worker.owner)
+    with pytest.raises(FencedInstanceError, match="'twin'"):
+        _stay(monkeypatch, twin, 10.0)
+    assert worker.owner.group_heard_at == -math.inf

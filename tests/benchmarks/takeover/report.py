@@ -1,5 +1,6 @@
 """What the pauses come to, beside the floors."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,6 +45,8 @@ def results(measured: Measured, sizes: Sizes, *, named: bool) -> dict[str, Any]:
         "kill": _detail(measured.killed),
         "sizes": msgspec.to_builtins(sizes),
         "machine": machines.machine(),
+        # Of the last minute: above the cores, others took part of what was measured.
+        "load_average": round(os.getloadavg()[0], 2),
     }
 
 
@@ -60,6 +63,7 @@ def table(found: Mapping[str, Any]) -> str:
     for name, title in _TITLES.items():
         lines.append(f"{title:62}{found[name]:>8.2f}{FLOORS_SECONDS[name]:>7.0f}{'  missed' if name in late else ''}")
     lines.append(f"{'the same, of partitions of workers not restarted':62}{found['bystanders_pause_seconds']:>8.2f}")
+    lines.append(f"{found['machine']['cores']} cores, load {found['load_average']} in the last minute")
     moved = ", ".join(found["moved_while_rolling"]) or "none"
     lines.append(
         f"partitions moved by the rolling restart: {moved}{'  missed' if 'moved_while_rolling' in late else ''}"

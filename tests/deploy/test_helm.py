@@ -99,6 +99,13 @@ def test_passwords_come_from_secrets(setting: str) -> None:
     assert set(re.findall(r"passwordSecret: (.*)", VALUES)) == {'""'}
 
 
+def test_a_worker_has_the_name_of_its_pod_in_its_group() -> None:
+    """A StatefulSet keeps it over restarts, and gives it to one pod."""
+    name = TEMPLATES["worker.yaml"].partition("- name: CREDITSTREAM_INSTANCE_ID\n")[2]
+    assert name.split()[:4] == ["valueFrom:", "fieldRef:", "fieldPath:", "metadata.name"]
+    assert "kind: StatefulSet" in TEMPLATES["worker.yaml"]
+
+
 def test_the_chart_has_the_version_of_the_project() -> None:
     """The image's tag follows from it."""
     (version,) = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)

@@ -1,8 +1,8 @@
 """How long partitions pause while workers restart, roll and die: `make takeover`.
 
 One worker on a broker of its own books usage of 100,000 accounts, and more of it comes at a steady rate. It is
-restarted; two more join; each of the three is restarted in turn; one is killed by `kill -9`. What counts is what a
-reader of the committed progress sees. Exit code 1 when a floor is missed.
+restarted; two more join; each of the three is restarted in turn; one is killed by `kill -9` and started again; one is
+killed for good. What counts is what a reader of the committed progress sees. Exit code 1 when a floor is missed.
 """
 
 import argparse
@@ -53,8 +53,10 @@ def _measure(folder: Path, sizes: Sizes, *, named: bool) -> report.Measured:
         for name in ("a", "b", "c"):
             _tell(f"restarting {name} of three")
             rolled.append(scenes.restart(made, name))
+        _tell("killing b, and starting it again")
+        crashed = scenes.restart(made, "b", crash=True)
         _tell("killing c")
-        return report.Measured(alone, rolled, scenes.kill(made, "c"))
+        return report.Measured(alone, rolled, crashed, scenes.kill(made, "c"))
 
 
 def _tell(what: str) -> None:

@@ -67,6 +67,7 @@ class Crew:
                 )
             )
         self.names[self.workers[name].pid] = name
+        self.killed.discard(name)
 
     @property
     def running(self) -> list[Running]:
@@ -81,15 +82,15 @@ class Crew:
         """What the worker has."""
         return sorted(partition for partition, owner in self.owners().items() if owner == name)
 
-    def wait_booking(self, since: float, partitions: list[int] | None = None, process: int | None = None) -> float:
-        """When the last of these partitions, or of all, had booked after that moment."""
+    def wait_booking(self, since: float, partitions: list[int] | None = None, gone: int | None = None) -> float:
+        """When the last of these partitions, or of all, had booked after that moment, by a process not gone."""
         wanted = list(self.watch.booked) if partitions is None else partitions
 
         def first() -> list[float | None]:
-            return [self.watch.booked_after(number, since, process) for number in wanted]
+            return [self.watch.booked_after(number, since, gone) for number in wanted]
 
         self._wait(lambda: None not in first(), "every partition books")
-        return max(at for at in first() if at is not None)
+        return max((at for at in first() if at is not None), default=since)
 
     def settle(self, seconds: float) -> None:
         """Let it run, until the workers that live share the partitions and each of them books."""

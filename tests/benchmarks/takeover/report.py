@@ -16,6 +16,7 @@ FLOORS_SECONDS = {"restart_seconds": 5.0, "rolling_pause_seconds": 5.0, "takeove
 _TITLES = {
     "restart_seconds": "a restart of the only worker, until every partition books",
     "rolling_pause_seconds": "rolling restart of three, longest pause of any partition",
+    "crash_seconds": "kill -9 and start of one of three, until its partitions book",
     "takeover_seconds": "a killed worker's partitions, until all book elsewhere",
 }
 
@@ -25,6 +26,7 @@ class Measured(Struct, frozen=True):
 
     alone: Pause
     rolled: list[Pause]
+    crashed: Pause
     killed: Pause
 
 
@@ -36,12 +38,14 @@ def results(measured: Measured, sizes: Sizes, *, named: bool) -> dict[str, Any]:
     return {
         "restart_seconds": _rounded(measured.alone.seconds),
         "rolling_pause_seconds": _rounded(max(max(each.pauses_seconds.values()) for each in measured.rolled)),
+        "crash_seconds": _rounded(measured.crashed.seconds),
         "takeover_seconds": _rounded(measured.killed.seconds),
         "floors_seconds": FLOORS_SECONDS,
         "moved_while_rolling": moved,
         "named_workers": named,
         "bystanders_pause_seconds": _rounded(max(map(_bystanders, measured.rolled))),
         "restarts": [_detail(each) for each in (measured.alone, *measured.rolled)],
+        "crash": _detail(measured.crashed),
         "kill": _detail(measured.killed),
         "sizes": msgspec.to_builtins(sizes),
         "machine": machines.machine(),
@@ -61,7 +65,8 @@ def table(found: Mapping[str, Any]) -> str:
     late = missed(found)
     lines = [f"{'':62}{'seconds':>8}{'floor':>7}"]
     for name, title in _TITLES.items():
-        lines.append(f"{title:62}{found[name]:>8.2f}{FLOORS_SECONDS[name]:>7.0f}{'  missed' if name in late else ''}")
+        floor = f"{FLOORS_SECONDS[name]:.0f}" if name in FLOORS_SECONDS else "none"
+        lines.append(f"{title:62}{found[name]:>8.2f}{floor:>7}{'  missed' if name in late else ''}")
     lines.append(f"{'the same, of partitions of workers not restarted':62}{found['bystanders_pause_seconds']:>8.2f}")
     lines.append(f"{found['machine']['cores']} cores, load {found['load_average']} in the last minute")
     moved = ", ".join(found["moved_while_rolling"]) or "none"

@@ -27,37 +27,30 @@ class Pause(Struct, frozen=True):
     """Partitions that were taken over, by whomever."""
 
 
-def restart(crew: Crew, name: str) -> Pause:
-    """Stop a worker in order, and start it again at once."""
-    owned, before, began = crew.partitions_of(name), crew.owners(), time.monotonic()
-    crew.workers[name].stop()
-    stopped = time.monotonic()
-    crew.start(name)
-    # The last checkpoint of the old process is readable after the signal.
-    booked = crew.wait_booking(stopped)
-    return _pause(crew, name, owned, before, began, stopped, booked)
+def restart(crew: Crew, name: str, *, crash: bool = False) -> Pause:
+    """Stop a worker in order, or by `kill -9`, and start it again at once."""
+    return _without(crew, name, crash=crash, again=True)
 
 
 def kill(crew: Crew, name: str) -> Pause:
     """Kill a worker by `kill -9`; nobody starts it again."""
-    owned, before = crew.partitions_of(name), crew.owners()
-    began = time.monotonic()
-    crew.killed.add(name)
-    crew.workers[name].kill()
+    return _without(crew, name, crash=True, again=False)
+
+
+def _without(crew: Crew, name: str, *, crash: bool, again: bool) -> Pause:
+    owned, before, worker = crew.partitions_of(name), crew.owners(), crew.workers[name]
+    gone, began = worker.pid, time.monotonic()
+    if crash:
+        crew.killed.add(name)
+        worker.kill()
+    else:
+        worker.stop()
     stopped = time.monotonic()
-    # What it committed right before is readable right after.
-    booked = max(crew.wait_booking(stopped, [number], process=_next_owner(crew, number, stopped)) for number in owned)
+    if again:
+        crew.start(name)
+    # What it committed last may be readable only now.
+    booked = max(crew.wait_booking(stopped), crew.wait_booking(stopped, owned, gone))
     return _pause(crew, name, owned, before, began, stopped, booked)
-
-
-def _next_owner(crew: Crew, partition: int, after: float) -> int:
-    """The process that took the partition over after that moment, once one has."""
-
-    def found() -> list[int]:
-        return [each.process for each in list(crew.watch.claimed) if each.at > after and each.partition == partition]
-
-    crew._wait(lambda: bool(found()), f"partition {partition} is taken over")
-    return found()[0]
 
 
 def _pause(

@@ -72,10 +72,10 @@ class Watch(threading.Thread):
         """The process that took each partition over last."""
         return {each.partition: each.process for each in list(self.claimed)}
 
-    def booked_after(self, partition: int, moment: float, process: int | None = None) -> float | None:
-        """When the partition first booked after that moment, by that process if one is named."""
-        for at, claim in self.booked[partition]:
-            if at > moment and process in (None, self._processes.get(claim)):
+    def booked_after(self, partition: int, moment: float, gone: int | None = None) -> float | None:
+        """When the partition first booked after that moment, by another process than the one that is gone."""
+        for at, claim in list(self.booked[partition]):
+            if at > moment and (gone is None or self._processes.get(claim, gone) != gone):
                 return at
         return None
 

@@ -11,6 +11,7 @@ the old transaction, and the partition's progress tells whether it was committed
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -35,6 +36,7 @@ _ABORT_SECONDS = 1.0
 _UNSURE_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 10.0
 _POLL_EVERY_RECORDS = 4_096
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 _QUEUE_RECORDS = 1_000_000
 _QUEUE_KILOBYTES = 1 << 20
 
@@ -76,7 +78,7 @@ class CheckpointWriter:
         partition: int,
         progress_topic: str,
         read_progress: Callable[["CheckpointWriter"], Progress | None],
-        ownership: Callable[[], "Ownership"],
+        ownership: Callable[[float], "Ownership"],
     ) -> None:
         self._config = {
             **config,
@@ -94,6 +96,7 @@ class CheckpointWriter:
         self._progress_topic = progress_topic
         self._read_progress = read_progress
         self._ownership = ownership
+        self._fenced_at = -math.inf
         self._producer: Producer | None = None
 
     def fence(self) -> bool:
@@ -114,7 +117,8 @@ class CheckpointWriter:
     def _surely_ours(self) -> bool:
         deadline = time.monotonic() + TRANSACTION_TIMEOUT_MS / 1_000
         while time.monotonic() < deadline:
-            ownership = self._ownership()
+            # Who was fenced has perhaps lost the partition since the group last answered.
+            ownership = self._ownership(self._fenced_at)
             if ownership is not Ownership.UNSURE:
                 return ownership is Ownership.OURS
             time.sleep(_UNSURE_PAUSE_SECONDS)
@@ -154,6 +158,8 @@ class CheckpointWriter:
             except KafkaException as exception:
                 error: KafkaError = exception.args[0]
                 _refuse_deterministic(error, self.partition)
+                if error.code() in _FENCED:
+                    self._fenced_at = time.monotonic()
                 logger.warning("partition %s, checkpoint %s: %s", self.partition, checkpoint.progress.checkpoint, error)
                 self._producer = None
                 time.sleep(min(_LONGEST_PAUSE_SECONDS, 0.1 * 2**attempt))

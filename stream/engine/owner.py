@@ -303,15 +303,19 @@ class Owner:
             holding.number,
             config.progress_topic,
             read_progress,
-            lambda: self._ownership(holding),
+            lambda since: self._ownership(holding, since),
         )
 
-    def _ownership(self, holding: Holding) -> Ownership:
-        """Asked from threads, right before somebody is fenced: a process that stood still may have lost the group."""
+    def _ownership(self, holding: Holding, since: float) -> Ownership:
+        """Asked from threads, right before somebody is fenced: a process that stood still may have lost the group.
+
+        It is sure only if the group answered lately, and after `since`, on the monotonic clock.
+        """
         if not self._is_ours(holding):
             return Ownership.GONE
         heard_at = self.group_heard_at
-        fresh = heard_at is None or time.monotonic() - heard_at < self._config.session_timeout_seconds
+        oldest = max(since, time.monotonic() - self._config.session_timeout_seconds)
+        fresh = heard_at is None or heard_at > oldest
         return Ownership.OURS if fresh else Ownership.UNSURE
 
     def _is_ours(self, holding: Holding) -> bool:

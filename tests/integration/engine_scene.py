@@ -155,7 +155,7 @@ class EngineScene:
         return made
 
     def writer(
-        self, partition: int = 0, *, ownership: Callable[[], Ownership] = lambda: Ownership.OURS
+        self, partition: int = 0, *, ownership: Callable[[float], Ownership] = lambda _: Ownership.OURS
     ) -> CheckpointWriter:
         """The producer of a partition's checkpoints, as an owner makes it."""
         kafka, topic = self.config.kafka, self.config.progress_topic

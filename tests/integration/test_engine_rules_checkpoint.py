@@ -1,5 +1,6 @@
 """Engine rules on checkpoints, on a real broker: never half of one, never one twice, none too large to write."""
 
+import math
 import os
 import subprocess
 import sys
@@ -159,7 +160,7 @@ def test_rule_6_fenced_while_it_is_ours_is_written_again(engine: EngineScene) ->
 def test_rule_6_fenced_and_not_ours_is_dropped_and_leaves_the_new_owner_alone(engine: EngineScene) -> None:
     """Rule 6: ownership is looked at before init_transactions, which is last-caller-wins."""
     answers = [Ownership.OURS]
-    stale, other = engine.writer(ownership=lambda: answers[-1]), engine.writer()
+    stale, other = engine.writer(ownership=lambda _: answers[-1]), engine.writer()
     assert stale.fence()
     assert other.fence()
     answers.append(Ownership.GONE)
@@ -214,7 +215,7 @@ def test_rule_6_a_checkpoint_is_given_up_after_its_attempts(
 def test_rule_6_a_worker_that_does_not_know_whose_a_partition_is_fences_nobody(engine: EngineScene) -> None:
     """Rule 6: it stood still for longer than the group waits, and asks until the group answered."""
     answers = [Ownership.UNSURE, Ownership.UNSURE, Ownership.GONE]
-    stale, other = engine.writer(ownership=lambda: answers.pop(0)), engine.writer()
+    stale, other = engine.writer(ownership=lambda _: answers.pop(0)), engine.writer()
     assert other.fence()
     assert stale.fence() is False
     assert answers == []
@@ -226,7 +227,7 @@ def test_rule_6_a_worker_that_does_not_know_whose_a_partition_is_fences_nobody(e
 def test_rule_6_ownership_is_sure_for_as_long_as_the_group_waits(
     engine: EngineScene, silent_seconds: float | None
 ) -> None:
-    """Rule 6: a session's time-out after the last heartbeat that was answered, 10 s here."""
+    """Rule 6: a session's time-out after the last heartbeat that was answered, 10 s here; who was fenced asks anew."""
 
     async def story() -> None:
         life = engine.life()
@@ -234,10 +235,12 @@ def test_rule_6_ownership_is_sure_for_as_long_as_the_group_waits(
             holding = life.holding()
             life.owner.group_heard_at = None if silent_seconds is None else time.monotonic() - silent_seconds
             expected = Ownership.UNSURE if silent_seconds == 10.1 else Ownership.OURS
-            assert life.owner._ownership(holding) is expected
-            life.owner.group_heard_at = time.monotonic()
+            assert life.owner._ownership(holding, -math.inf) is expected
+            now = life.owner.group_heard_at = time.monotonic()
+            assert life.owner._ownership(holding, now) is Ownership.UNSURE
+            assert life.owner._ownership(holding, now - 1e-3) is Ownership.OURS
             holding.owned = False
-            assert life.owner._ownership(holding) is Ownership.GONE
+            assert life.owner._ownership(holding, -math.inf) is Ownership.GONE
 
     live(story())
 

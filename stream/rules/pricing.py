@@ -42,11 +42,12 @@ class CompiledTier(Struct, frozen=True, gc=False):
 
 
 class CompiledPrice(Struct, frozen=True):
-    """The price of one node; `flat_microcredits` is set when a unit costs a whole number of microcredits.
+    """The price of a node; `flat_microcredits` is set when a unit costs a whole number of microcredits.
 
     With it, a whole number of units costs `flat_microcredits` times it, up to LARGEST_COST_MICROCREDITS.
     """
 
+    node: Node
     tiers: tuple[CompiledTier, ...]
     minimum_cost: int
     messages: int
@@ -98,15 +99,16 @@ def compile_card(card: RateCard) -> CompiledCard:
         version=card.version,
         effective_at_us=_microseconds(card.effective_at),
         published_at_us=0 if card.published_at is None else _microseconds(card.published_at),
-        prices={node: _compiled_price(price) for node, price in card.prices.items()},
+        prices={node: _compiled_price(node, price) for node, price in card.prices.items()},
     )
 
 
-def _compiled_price(price: NodePrice) -> CompiledPrice:
+def _compiled_price(node: Node, price: NodePrice) -> CompiledPrice:
     tiers = _compiled_tiers(price)
     minimum_cost = _exact(price.minimum_credits, _PICOCREDITS_PER_CREDIT) * QUANTITY_MICROS_PER_UNIT
     whole, rest = divmod(tiers[0].picocredits_per_unit, _PICOCREDITS_PER_MICROCREDIT)
     return CompiledPrice(
+        node=node,
         tiers=tiers,
         minimum_cost=minimum_cost,
         messages=int(price.counts_as_message),

@@ -13,7 +13,7 @@ from schemas.credits import MICROCREDITS_PER_CREDIT, parse_credits
 from schemas.dead_letter import Reason
 from schemas.identifiers import Account, GrantId
 from schemas.usage import LARGEST_EVENT_BYTES, LONGEST_NAME
-from stream.rules.envelope import diagnose_command
+from stream.rules.envelope import diagnose_command, repetition_in_command
 from stream.rules.outcome import Reject
 from stream.rules.usage import FUTURE_TOLERANCE_US, microseconds
 
@@ -79,6 +79,9 @@ def read_command(value: bytes | None, key: bytes | None) -> ReceivedCommand | Re
         command = _decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return diagnose_command(value)
+    # Commands are few, and money: what usage cannot afford is checked here.
+    if (repetition := repetition_in_command(value)) is not None:
+        return repetition
     try:
         granted_microcredits(command)
     except ValueError as error:

@@ -12,14 +12,14 @@ from schemas.command import LARGEST_AMOUNT_MINOR
 from schemas.credits import parse_micros
 from schemas.dead_letter import Reason
 from schemas.usage import LARGEST_QUANTITY, LONGEST_NAME, Channel
-from stream.rules.json_text import Fields, Number, is_text, kind, parse, repeated_name, show
+from stream.rules.json_text import Fields, Number, kind, parse, repeated_name, show
 from stream.rules.outcome import Reject
 
 _SHOWN = 60
 _ENVELOPE_NAMES = ("id", "source", "subject")
 _ENVELOPE_FIELDS = (*_ENVELOPE_NAMES, "time")
 _USAGE_NAMES = ("agent", "conversation", "channel", "node")
-_MINOR = re.compile(r"-0|[0-9]{1,16}")
+_MINOR = re.compile(rb"-0|[0-9]{1,16}")
 _LARGEST_QUANTITY_MICROS = LARGEST_QUANTITY * 1_000_000
 
 
@@ -74,7 +74,7 @@ def _diagnose(value: bytes, type_: str, find: Callable[[Fields, Fields | None], 
 def _account(event: Fields) -> str:
     # A name too long to be one would make a dead letter too large to be written.
     account = event.get("subject")
-    return account if is_text(account) and len(account) <= LONGEST_NAME else ""
+    return account if isinstance(account, str) and len(account) <= LONGEST_NAME else ""
 
 
 def _repetition(*objects: object) -> Reject | None:
@@ -115,7 +115,7 @@ def _command_problems(event: Fields, data: Fields | None) -> Iterator[Reject | N
 
 
 def _envelope_problem(event: Fields, type_: str) -> Reject | None:
-    if event.get("specversion") != "1.0" or not is_text(event["specversion"]):
+    if event.get("specversion") != "1.0":
         return Reject(Reason.WRONG_SPECVERSION, f"specversion is {show(event.get('specversion'))}")
     if event.get("type") != type_:
         return Reject(Reason.WRONG_TYPE, f"type is {show(event.get('type'))} instead of {type_!r}")
@@ -130,13 +130,13 @@ def _missing(fields: Fields, names: Sequence[str]) -> Reject | None:
 
 
 def _not_text(name: str, value: object) -> Reject | None:
-    return None if is_text(value) else Reject(Reason.INVALID_FIELD, f"{name} is {kind(value)}, not text")
+    return None if isinstance(value, str) else Reject(Reason.INVALID_FIELD, f"{name} is {kind(value)}, not text")
 
 
 def _names_problem(fields: Fields, names: Sequence[str]) -> Reject | None:
     for name in names:
         value = fields.get(name)
-        if not is_text(value):
+        if not isinstance(value, str):
             return _not_text(name, value)
         if len(value) > LONGEST_NAME:
             return Reject(Reason.INVALID_FIELD, f"{name} has {len(value)} characters, more than {LONGEST_NAME}")
@@ -154,22 +154,26 @@ def _channel_problem(data: Fields) -> Reject | None:
 
 
 def _quantity_problem(data: Fields) -> Reject | None:
-    quantity = data.get("quantity", 1)
-    if isinstance(quantity, bool) or not isinstance(quantity, str | int):
+    quantity = data.get("quantity", "1")
+    if not isinstance(quantity, str | Number):
         return Reject(Reason.INVALID_QUANTITY, f"quantity is {kind(quantity)}")
     try:
-        quantity_micros(quantity)
+        quantity_micros(_written(quantity))
     except ValueError as error:
         return Reject(Reason.INVALID_QUANTITY, str(error))
     return None
 
 
+def _written(amount: str | Number) -> str:
+    return amount if isinstance(amount, str) else amount.decode()
+
+
 def _credits_problem(data: Fields) -> Reject | None:
     amount = data.get("credits")
-    if not isinstance(amount, str):
+    if not isinstance(amount, str | Number):
         return Reject(Reason.INVALID_AMOUNT, f"credits is {kind(amount)}")
     try:
-        parse_micros(amount)
+        parse_micros(_written(amount))
     except ValueError as error:
         return Reject(Reason.INVALID_AMOUNT, str(error))
     return None

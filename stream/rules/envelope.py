@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from schemas.command import LARGEST_AMOUNT_MINOR
-from schemas.credits import parse_micros
+from schemas.command import LARGEST_AMOUNT_MINOR, LARGEST_GRANT_CREDITS
+from schemas.credits import MICROCREDITS_PER_CREDIT, parse_credits, parse_micros
 from schemas.dead_letter import Reason
 from schemas.usage import LARGEST_QUANTITY, LONGEST_NAME, Channel
 from stream.rules.json_text import Fields, Number, kind, parse, repeated_name, show
@@ -50,6 +51,14 @@ def quantity_micros(quantity: object) -> int:
     if not 0 < micros <= _LARGEST_QUANTITY_MICROS:
         raise ValueError(f"quantity {str(quantity)[:_SHOWN]} is not above 0 and at most 10^12")
     return micros
+
+
+def grant_microcredits(amount: str | Decimal) -> int:
+    """What a grant or top-up gives, in microcredits; ValueError says what is allowed."""
+    microcredits = parse_credits(amount)
+    if not 0 < microcredits <= LARGEST_GRANT_CREDITS * MICROCREDITS_PER_CREDIT:
+        raise ValueError(f"credits {str(amount)[:_SHOWN]} is not above 0 and at most 10^9")
+    return microcredits
 
 
 def _diagnose(value: bytes, type_: str, find: Callable[[Fields, Fields | None], Iterator[Reject | None]]) -> Reject:
@@ -173,7 +182,7 @@ def _credits_problem(data: Fields) -> Reject | None:
     if not isinstance(amount, str | Number):
         return Reject(Reason.INVALID_AMOUNT, f"credits is {kind(amount)}")
     try:
-        parse_micros(_written(amount))
+        grant_microcredits(_written(amount))
     except ValueError as error:
         return Reject(Reason.INVALID_AMOUNT, str(error))
     return None

@@ -165,7 +165,8 @@ def _judge_reject(found: Reject, said: object, topic: str, key: bytes, value: by
     deep = found.reason is Reason.NOT_JSON and "recursion" in found.detail
     # The fast decoder judges each of several values for a name, the oracle the last.
     repeating = found.reason is Reason.INVALID_FIELD and found.detail.endswith("is there twice")
-    assert found.reason == said or deep or (repeating and isinstance(said, Usage)), f"{found}, the oracle says {said}"
+    stricter = repeating and (isinstance(said, Usage) or said is Reason.KEY_MISMATCH)
+    assert found.reason == said or deep or stricter, f"{found}, the oracle says {said}"
     return found.reason.value
 
 

@@ -61,6 +61,8 @@ def guided(task: Task) -> None:
             # Small inputs are broken ones: nearly whole records reach further.
             "-reduce_inputs=0",
             f"-timeout={_STALLED_SECONDS}",
+            # By the wall's clock: a machine that stood still meanwhile is no finding.
+            f"-report_slow_units={_STALLED_SECONDS}",
             f"-rss_limit_mb={_MOST_MIB}",
             f"-max_total_time={task.seconds}",
             *([f"-runs={task.inputs}"] if task.inputs else []),

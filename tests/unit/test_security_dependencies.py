@@ -70,7 +70,7 @@ def licence(name: str) -> str | None:
     except PackageNotFoundError:
         return None
     # Some put the whole text where its name belongs: what is meant is at its beginning, or in the classifiers.
-    texts = [stated.get("License-Expression") or "", (stated.get("License") or "")[:100]]
+    texts = [text[:100] for name in ("License-Expression", "License") for text in stated.get_all(name, [])]
     return " ".join([*texts, *(each for each in stated.get_all("Classifier", []) if each.startswith("License"))])
 
 

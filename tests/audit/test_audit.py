@@ -125,12 +125,15 @@ def test_a_release_that_changed_since_it_was_locked_is_found(
 
 
 def test_an_advisory_is_found(market: Market) -> None:
-    """And none is none."""
+    """None is none, and one that does not concern us may be named in pyproject.toml."""
     assert ask_advisories(market.folder, market.url).verdict is Verdict.CLEAN
     market.others.advisories = [{"id": "PYSEC-2026-1", "modified": "2026-01-01T00:00:00Z"}]
     answer = ask_advisories(market.folder, market.url)
     assert answer.verdict is Verdict.FOUND, answer.text
     assert "PYSEC-2026-1: it rots" in answer.text
+    with (market.folder / "pyproject.toml").open("a", encoding="utf-8") as project:
+        project.write('[tool.uv.audit]\nignore = ["PYSEC-2026-1"]\n')
+    assert ask_advisories(market.folder, market.url).verdict is Verdict.CLEAN
 
 
 def test_nobody_who_answers_is_told_apart_from_nothing_found(market: Market) -> None:

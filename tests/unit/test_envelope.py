@@ -135,6 +135,13 @@ def test_the_first_field_that_is_wrong_in_a_command_is_named(command: JsonObject
     assert found.account == "acme"
 
 
+def test_a_name_that_comes_twice_is_told_when_nothing_else_is_wrong() -> None:
+    """The decoder refused one of its values, and the last is right."""
+    good = json.dumps(usage(e_time="soon"))
+    found = diagnose_usage(f'{good[:-1]},"time":"2025-11-22T12:00:00Z"}}'.encode())
+    assert (found.reason, found.detail, found.account) == (Reason.INVALID_FIELD, "'time' is there twice", "acme")
+
+
 def test_what_was_sent_is_shown_cut_short() -> None:
     """A megabyte of type does not come back in the detail."""
     found = diagnose_usage(json.dumps(usage(e_type="t" * 1_000_000)).encode())

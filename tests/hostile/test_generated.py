@@ -28,7 +28,7 @@ changes = st.lists(
 
 
 @pytest.mark.parametrize("kind", JSON_KINDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_a_record_with_hostile_pieces_is_judged_as_any_other(kind: str, data: st.DataObject) -> None:
     """Up to four pieces of a record of the corpus are replaced, cut, doubled or repeated."""
@@ -39,7 +39,7 @@ def test_a_record_with_hostile_pieces_is_judged_as_any_other(kind: str, data: st
 
 
 @pytest.mark.parametrize("kind", PACKED_KINDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_a_packed_record_with_other_bytes_in_it_is_rows_or_a_dead_letter(kind: str, data: st.DataObject) -> None:
     """Bytes of a record of the corpus are replaced, wherever."""

@@ -85,6 +85,7 @@ RECIPES = (
     Recipe("command", "not_json", "deep", lambda: _ending(grant(), f'"x":{"[" * _DEEP}')),
     Recipe("rate-card", "accepted", "a_mebibyte", lambda: padded(json.loads(CARD))),
     Recipe("rate-card", "unreadable", "deep_where_skipped", lambda: _ending(json.loads(CARD), f'"x":{"[" * _DEEP}')),
+    Recipe("rate-card", "unreadable", "field", lambda: CARD.replace("counts_as_message", _DIGITS).encode()),
     Recipe("rate-card", "unused", "price_of_digits", lambda: CARD.replace('"100000000"', f'"{_DIGITS}"').encode()),
     Recipe("rate-card", "unused", "node", lambda: CARD.replace('"gold"', f'"{_DIGITS}"').encode()),
     Recipe("rate-card", "unused", "problems", lambda: _card_of(9_000)),

@@ -12,7 +12,7 @@ from schemas.topics import LARGEST_OUTPUT_BYTES
 from stream.app import _fold_rate_card
 from stream.rules.rate_cards import RateCards
 from tests.hostile.corpus_files import kept
-from tests.hostile.judged import ACCEPTED, JUDGES, UNREADABLE, UNUSED
+from tests.hostile.judged import ACCEPTED, JUDGES, LONGEST_DETAIL, UNREADABLE, UNUSED
 from tests.hostile.recipes import RECIPES
 from tests.unit.booking_scene import CARD, NOON_MS, TOPICS, Scene, command_record, usage, usage_record
 
@@ -68,8 +68,10 @@ def test_a_batch_of_hostile_input_is_booked_whole_and_the_next_event_is_priced()
     assert scene.outcome_of(usage_record(usage(e_id="afterwards"), offset=len(values) + 1)) == "booked"
 
 
-def test_no_record_of_the_rate_cards_topic_stops_the_worker_or_takes_a_card_away() -> None:
-    """The card that is in use stays in use, and a worker that begins with such a topic begins."""
+def test_no_record_of_the_rate_cards_topic_stops_the_worker_or_takes_a_card_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The card that is in use stays in use, and the log is told in few words what is not."""
     first = CARD.replace("v1", "first").replace("2025-06", "2025-05")
     good = _fold_rate_card(RateCards(), first.encode())
     for value in [*(each.value for each in kept("rate-card")), *(r.make() for r in RECIPES if r.kind == "rate-card")]:
@@ -78,6 +80,8 @@ def test_no_record_of_the_rate_cards_topic_stops_the_worker_or_takes_a_card_away
         in_use = book.card_at("default", MAY_US)
         assert in_use is not None
         assert in_use.version == "first"
+    assert len(caplog.messages) > 30
+    assert max(map(len, caplog.messages)) <= LONGEST_DETAIL
 
 
 def test_two_readers_of_a_name_that_comes_twice_agree() -> None:

@@ -67,6 +67,8 @@ def test_bytes_that_are_no_json_object_are_told_apart(value: bytes, reason: Reas
             (usage(**{name: None}), Reason.MISSING_FIELD, f"{name} is missing or empty")
             for name in ("agent", "conversation", "channel", "node")
         ),
+        (usage(e_type=[["x"]]), Reason.WRONG_TYPE, "type is a list instead of 'creditstream.usage'"),
+        (usage(e_specversion={"x": 1}), Reason.WRONG_SPECVERSION, "specversion is an object"),
         (usage(e_data=[]), Reason.INVALID_FIELD, "data is a list, not an object"),
         (usage(e_data="x", e_id=...), Reason.MISSING_FIELD, "id is missing or empty"),
         (usage(e_id=5), Reason.INVALID_FIELD, "id is a number, not text"),

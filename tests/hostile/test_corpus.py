@@ -14,7 +14,7 @@ from stream.rules.rate_cards import RateCards
 from tests.hostile.corpus_files import kept
 from tests.hostile.judged import ACCEPTED, JUDGES, LONGEST_DETAIL, UNREADABLE, UNUSED
 from tests.hostile.recipes import RECIPES
-from tests.unit.booking_scene import CARD, NOON_MS, TOPICS, Scene, command_record, usage, usage_record
+from tests.unit.booking_scene import CARD, NOON_MS, TOPICS, Scene, command_record, grant, usage, usage_record
 
 KEPT = kept()
 MAY_US = 1_746_144_000_000_000
@@ -44,6 +44,22 @@ def test_the_corpus_has_every_kind_and_outcomes_that_exist() -> None:
     assert {each.kind for each in KEPT} == set(JUDGES)
     assert {each.outcome for each in KEPT} <= OUTCOMES
     assert min(Counter(each.kind for each in KEPT).values()) > 3
+
+
+@pytest.mark.parametrize(
+    "key",
+    [None, b"", b"\xff\xfe", b"acme\0", b" acme", b"ACME", "\u0430cme".encode(), b'"acme"', b"acme" * 250_000],
+    ids=["none", "empty", "no-utf8", "zero", "space", "capitals", "cyrillic-a", "quoted", "megabyte"],
+)
+def test_a_key_that_is_not_the_account_is_a_dead_letter_of_bounded_size(key: bytes | None) -> None:
+    """However alike they look: another key is another partition."""
+    scene = Scene()
+    assert scene.outcome_of(usage_record(usage(), offset=1, key=key)) == Reason.KEY_MISMATCH
+    assert scene.outcome_of(command_record(grant(), offset=1, key=key)) == Reason.KEY_MISMATCH
+    letters = [value for topic, _, value in scene.checkpoint() if topic == TOPICS.dead_letters and value is not None]
+    assert [decode_dead_letter(letter).account for letter in letters] == ["acme", "acme"]
+    assert max(map(len, letters)) < LARGEST_OUTPUT_BYTES
+    assert max(len(decode_dead_letter(letter).detail) for letter in letters) <= LONGEST_DETAIL
 
 
 def test_a_batch_of_hostile_input_is_booked_whole_and_the_next_event_is_priced() -> None:

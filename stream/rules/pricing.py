@@ -21,6 +21,7 @@ LARGEST_COST_MICROCREDITS = 10**14
 _PICOCREDITS_PER_CREDIT = 10**12
 _PICOCREDITS_PER_MICROCREDIT = 10**6
 _FINEST_PER_MICROCREDIT = 10**12
+_MOST_SHOWN = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -30,7 +31,7 @@ class CostTooLargeError(ValueError):
 
 
 class BadRateCardError(ValueError):
-    """A rate card that cannot be used, with every reason."""
+    """A rate card that cannot be used, and why."""
 
 
 class CompiledTier(Struct, frozen=True, gc=False):
@@ -90,10 +91,12 @@ class CompiledCard(Struct, frozen=True):
 
 
 def compile_card(card: RateCard) -> CompiledCard:
-    """The card in exact integers; BadRateCardError names every problem."""
+    """The card in exact integers; BadRateCardError names its problems, the first ten of them."""
     found = problems(card)
     if found:
-        raise BadRateCardError(f"rate card {card.line}/{card.version} cannot be used: {'; '.join(found)}")
+        more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+        shown = "; ".join(found[:_MOST_SHOWN])
+        raise BadRateCardError(f"rate card {card.line}/{card.version} cannot be used: {shown}{more}")
     return CompiledCard(
         line=card.line,
         version=card.version,

@@ -1,68 +1,79 @@
-"""How a producer is fenced in: connected first, and only while the partition is ours."""
-
-import math
-import time
-from collections.abc import Callable
-from typing import Any
+"""A writer's producer is closed once, and never under the hands of whoever uses it."""
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
 
 from stream.engine import checkpoint
-from stream.engine.checkpoint import CheckpointWriter, Outcome, Ownership
-from stream.engine.partition import Checkpoint
-from stream.engine.progress import Progress
+from stream.engine.checkpoint import CheckpointWriter, Ownership
 
 
-class Calls:
-    """A producer that notes what is asked of it."""
+class Producer:
+    """Counts its aborts."""
 
-    made: list[str]
+    made: list["Producer"]
 
-    def __init__(self, _: Any) -> None:
-        Calls.made = []
+    def __init__(self, _: dict[str, object]) -> None:
+        self.aborts = 0
+        self.made.append(self)
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *_: Calls.made.append(name)
+    def init_transactions(self, _: float) -> None:
+        """Nobody else is there."""
 
+    def list_topics(self, _: str, __: float) -> None:
+        """Connected."""
 
-def writer(ownership: Ownership) -> CheckpointWriter:
-    """Of partition 3."""
-    return CheckpointWriter({}, "app-3", 3, "progress", lambda _: None, lambda _: ownership)
-
-
-def test_a_producer_is_connected_for_good_before_it_asks_for_its_coordinator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over its first connection, which it closes, librdkafka would ask in vain, and again half a second later."""
-    monkeypatch.setattr(checkpoint, "Producer", Calls)
-    assert writer(Ownership.OURS).fence()
-    assert Calls.made == ["list_topics", "list_topics", "init_transactions"]
+    def abort_transaction(self, _: float) -> None:
+        """What closing does."""
+        self.aborts += 1
 
 
-def test_who_was_fenced_fences_back_only_once_the_group_has_answered_since(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else two workers would fence each other until the first one's next heartbeat, and both would give up."""
-    asked: list[float] = []
-
-    def ownership(since: float) -> Ownership:
-        asked.append(since)
-        return Ownership.OURS if len(asked) == 1 else Ownership.GONE
-
-    class Fenced(Calls):
-        def begin_transaction(self) -> None:
-            raise KafkaException(KafkaError(KafkaError._FENCED))
-
-    monkeypatch.setattr(checkpoint, "Producer", Fenced)
-    made = CheckpointWriter({}, "app-3", 3, "progress", lambda _: None, ownership)
+@pytest.fixture
+def writer(monkeypatch: pytest.MonkeyPatch) -> CheckpointWriter:
+    """Of partition 3, its producer fenced."""
+    Producer.made = []
+    monkeypatch.setattr(checkpoint, "Producer", Producer)
+    made = CheckpointWriter({}, "app-3", 3, "progress", lambda _: None, lambda _: Ownership.OURS)
     assert made.fence()
-    began = time.monotonic()
-    progress = Progress(1, 1, {})
-    assert made.write(Checkpoint([], progress, progress, None)) is Outcome.LOST
-    assert asked[0] == -math.inf
-    assert began <= asked[1] <= time.monotonic()
+    return made
 
 
-def test_nobody_is_fenced_for_a_partition_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """init_transactions is last-caller-wins: a stale owner would fence the new one."""
-    monkeypatch.setattr(checkpoint, "Producer", Calls)
-    Calls.made = []
-    assert not writer(Ownership.GONE).fence()
-    assert Calls.made == []
+def test_a_writer_is_closed_at_once_and_once(writer: CheckpointWriter) -> None:
+    """When nobody uses it."""
+    writer.close()
+    writer.close()
+    assert [each.aborts for each in Producer.made] == [1]
+
+
+def test_a_writer_in_use_is_closed_when_its_user_is_done(writer: CheckpointWriter) -> None:
+    """librdkafka would refuse the abort, or take it for the user's: a transaction may be open or half written."""
+    with writer.in_use():
+        writer.close()
+        assert [each.aborts for each in Producer.made] == [0]
+    assert [each.aborts for each in Producer.made] == [1]
+
+
+def test_a_writer_closed_while_in_use_is_closed_after_an_error_too(writer: CheckpointWriter) -> None:
+    """And the error goes on to whoever asked."""
+
+    def restore() -> None:
+        with writer.in_use():
+            writer.close()
+            raise RuntimeError("restore")
+
+    with pytest.raises(RuntimeError, match="restore"):
+        restore()
+    assert [each.aborts for each in Producer.made] == [1]
+
+
+def test_a_producer_that_was_made_after_the_closing_is_closed(writer: CheckpointWriter) -> None:
+    """A checkpoint whose outcome is unknown makes another one."""
+    with writer.in_use():
+        writer.close()
+        assert writer.fence()
+    assert [each.aborts for each in Producer.made] == [0, 1]
+
+
+def test_a_writer_that_was_used_goes_on(writer: CheckpointWriter) -> None:
+    """Its producer is closed by nobody before it is asked for."""
+    with writer.in_use():
+        pass
+    assert [each.aborts for each in Producer.made] == [0]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from producers.partitioning import partition_of
+from schemas.partitioning import partition_of
 from schemas.dead_letter import Reason
 
 Record = tuple[bytes | None, bytes, int | None]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from producers.malformed import KINDS, Record, malformed
-from producers.partitioning import murmur2, partition_of
+from schemas.partitioning import murmur2, partition_of
 from producers.workload import workload_records
 from producers.workload_settings import NODES, WorkloadSettings
 from schemas.codec import decode_usage_event

@@ -1,4 +1,4 @@
-"""The sink's command line: migrate, worker, query, reconcile."""
+"""The sink's command line: migrate, worker, query, reconcile, charged."""
 
 import argparse
 import logging
@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException
 
 from schemas.settings import BadSettingError, load_settings
 from sinks.answers import FORMATS
+from sinks.charged import add_charged
 from sinks.migrate import SchemaError, migrate
 from sinks.query import QueryError, ask, parse_hour, read_queries
 from sinks.reconcile.command import add_reconcile
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     ).set_defaults(run=_worker)
     _add_query(commands)
     add_reconcile(commands)
+    add_charged(commands)
     return parser
 
 

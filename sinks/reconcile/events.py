@@ -83,9 +83,7 @@ class EventAudit:
         if not span.compared <= record.offset < span.end:
             return
         self._count(verdict)
-        self._compare_charge(record, verdict, charge)
-        for doubled in charges[1:]:
-            self._charge_of_nothing(doubled)
+        self._compare_charges(record, verdict, charges)
         self._compare_letter(span, record, verdict, reasons)
 
     def _command(self, record: InputRecord) -> None:
@@ -120,15 +118,17 @@ class EventAudit:
             for place, value in enumerate((1, messages, usage.quantity_micros, cost)):
                 totals[place] += value
 
-    def _compare_charge(self, record: InputRecord, verdict: Verdict, charge: ShownCharge | None) -> None:
+    def _compare_charges(self, record: InputRecord, verdict: Verdict, charges: list[ShownCharge]) -> None:
         if isinstance(verdict, Charged):
             expected = _expected(record.offset, verdict)
-            if charge is None:
+            if not charges:
                 self._differs("charges", expected, "missing", _told(expected), "no row")
-            elif charge != expected:
-                must, is_ = differing(_fields(expected), _fields(charge))
+            elif expected in charges:
+                charges.remove(expected)
+            else:
+                must, is_ = differing(_fields(expected), _fields(charges.pop(0)))
                 self._differs("charges", expected, "differs", must, is_)
-        elif charge is not None:
+        for charge in charges:
             self._differs("charges", charge, "unexpected", _why_not(verdict), _told(charge))
 
     def _compare_letter(self, span: Span, record: InputRecord, verdict: Verdict, reasons: frozenset[str]) -> None:
@@ -148,7 +148,7 @@ class EventAudit:
     def _charge_of_nothing(self, charge: ShownCharge) -> None:
         usage = self._plan.usage
         if usage.compared <= charge.offset < usage.end:
-            self._differs("charges", charge, "unexpected", "no row: no such record, or one more for it", _told(charge))
+            self._differs("charges", charge, "unexpected", "no row: no such record", _told(charge))
 
     def _letters_of(self, span: Span, rows: Iterator[tuple[int, str]]) -> ByOffset[tuple[int, str]]:
         def skipped(row: tuple[int, str]) -> None:
@@ -222,4 +222,4 @@ def _told(charge: ShownCharge) -> str:
 def _why_not(verdict: Verdict) -> str:
     if isinstance(verdict, Refused):
         return f"no row: rejected ({verdict.reason or 'by the schema'})"
-    return "no row: a duplicate"
+    return "one row for the record" if isinstance(verdict, Charged) else "no row: a duplicate"

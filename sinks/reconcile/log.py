@@ -13,9 +13,11 @@ from sinks.reconcile.settings import ReconcileSettings
 logger = logging.getLogger(__name__)
 
 _BATCH_RECORDS = 2_000
-_WAIT_SECONDS = 0.5
+_WAIT_SECONDS = 0.05
 _ANSWER_SECONDS = 30.0
 _LONGEST_SILENCE_SECONDS = 60.0
+# The end of a partition is told after so long.
+_FETCH_WAIT_MS = 50
 _QUEUED_KILOBYTES = 16 << 10
 
 
@@ -41,6 +43,7 @@ class Log:
             "enable.partition.eof": True,
             "allow.auto.create.topics": False,
             "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
+            "fetch.wait.max.ms": _FETCH_WAIT_MS,
             "error_cb": self._refusal,
         }
         self._asking = Consumer(self._config)

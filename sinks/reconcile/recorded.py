@@ -1,8 +1,8 @@
-"""What runs found, kept in ClickHouse: written by `reconcile`, read by the sink for its metrics."""
+"""Keeps in ClickHouse what a run compared and found; `sinks/reconciled.py` reads it for the sink's metrics."""
 
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -24,19 +24,6 @@ _COLUMNS: Mapping[str, str] = {
     "finished_at": "DateTime64(3, 'UTC')",
     "version": "UInt64",
 }
-# The last run of each partition that compared all accounts, and the furthest that any did.
-_LAST = """
-SELECT partition, toUnixTimestamp64Milli(max(compared_until)), argMax(drift, (finished_at, run))
-FROM reconciliations FINAL
-WHERE account = ''
-GROUP BY partition"""
-
-
-class LastRun(NamedTuple):
-    """How far a partition was compared (append time), and what the last run found, by kind."""
-
-    until_ms: int
-    drift: dict[str, int]
 
 
 def record(client: Client, run_id: str, result: PartitionResult) -> None:
@@ -67,12 +54,3 @@ def record(client: Client, run_id: str, result: PartitionResult) -> None:
         )
     except ClickHouseError as error:
         raise judged(error) from error
-
-
-def last_runs(client: Client) -> dict[int, LastRun]:
-    """The last run by partition."""
-    try:
-        rows = client.query(_LAST).result_rows
-    except ClickHouseError as error:
-        raise judged(error) from error
-    return {partition: LastRun(until_ms, dict(drift)) for partition, until_ms, drift in rows}

@@ -58,6 +58,8 @@ class TableState:
             must, is_ = differing(_shown_fields(_as_shown(row)), _shown_fields(shown))
             if must:
                 self.differing[account] = must, is_
+            else:
+                self.differing.pop(account, None)
 
     def compare(self, partition: int, drift: Drift) -> Compared:
         """ClickHouse's balances with the table's."""

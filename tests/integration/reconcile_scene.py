@@ -1,9 +1,6 @@
 """A system that is booked and written, and `reconcile` run against it; its tables can be spoilt for a while."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,8 +8,8 @@ from typing import Any
 import clickhouse_connect
 from clickhouse_connect.driver import Client
 
+from tests.integration.commands import ended
 from tests.integration.system import System, clickhouse_settings
-from tests.processes import ROOT
 from tests.servers import ClickHouseServer
 
 DRIFT = 3
@@ -36,17 +33,7 @@ class Reconciled:
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, output and errors."""
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("CREDITSTREAM_")}
-        given = {f"CREDITSTREAM_{name.upper()}": str(value) for name, value in self.settings.items()}
-        done = subprocess.run(
-            [sys.executable, "-m", "sinks", "reconcile", *arguments],
-            cwd=ROOT,
-            env={**environ, **given},
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
+        done = ended(self.settings, "sinks", "reconcile", *arguments)
         return done.returncode, done.stdout, done.stderr
 
     @contextmanager

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 from clickhouse_connect.driver import Client
@@ -30,7 +31,7 @@ FILE has a JSON object a line, {"account": ..., "source": ..., "id": ...}, as `p
 writes it; - is the standard input. Each is answered by the same line with `charged`, true or false.
 
 Example:
-  python -m sinks charged ids.jsonl > charged.jsonl
+  python -m sinks charged ids.jsonl --output charged.jsonl
 """
 
 
@@ -60,6 +61,7 @@ def add_charged(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     charged.add_argument("file", metavar="FILE", help="the identities to look up")
+    charged.add_argument("--output", metavar="FILE", help="write the answers here instead of the standard output")
     charged.set_defaults(run=_charged)
 
 
@@ -88,13 +90,21 @@ def _look_up(client: Client, batch: Sequence[Identity]) -> Iterator[Answer]:
 
 
 def _charged(options: argparse.Namespace) -> int:
-    client = connect(load_settings(ClickHouseSettings))
-    try:
+    with ExitStack() as held:
+        client = connect(load_settings(ClickHouseSettings))
+        held.callback(client.close)
+        output = sys.stdout.buffer if options.output is None else held.enter_context(_opened(options.output))
         for answer in look_up(client, _read(options.file)):
-            print(msgspec.json.encode(answer).decode())
-    finally:
-        client.close()
+            output.write(msgspec.json.encode(answer) + b"\n")
+        output.flush()
     return 0
+
+
+def _opened(name: str) -> BinaryIO:
+    try:
+        return Path(name).open("wb")
+    except OSError as error:
+        raise QueryError(f"{name} cannot be written: {error.strerror}") from None
 
 
 def _read(name: str) -> Iterator[Identity]:

@@ -32,7 +32,7 @@ Without other conditions a replay with repairs is of these dead letters alone.
 An event that is given another time, or was refused for its age, may have been charged while the worker knew its id. It
 is sent only once ClickHouse was asked:
   python -m stream replay --reason older_than_dedup_window --repairs repaired.jsonl --dry-run --identities ids.jsonl
-  python -m sinks charged ids.jsonl > charged.jsonl
+  python -m sinks charged ids.jsonl --output charged.jsonl
   python -m stream replay --reason older_than_dedup_window --repairs repaired.jsonl --charged charged.jsonl
 
 Exit codes: 0 done, 1 it failed, or an event must be looked up first, 2 a setting, an argument or a file cannot be used.

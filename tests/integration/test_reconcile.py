@@ -18,7 +18,7 @@ from schemas.topics import TopicNames
 from sinks.__main__ import main
 from sinks.reconciled import last_runs
 from tests.conftest import CreateTopics
-from tests.integration.reconcile_scene import Reconciled, opened
+from tests.integration.reconcile_scene import Reconciled, opened, wait_checkpointed
 from tests.integration.system import PARTITIONS, running_system
 from tests.servers import ClickHouseServer, KafkaServer
 from tests.simulation.observed import read_topic
@@ -46,7 +46,7 @@ def booked(
     with running_system(kafka, topics, tmp_path_factory.mktemp("reconcile")) as system:
         worker, sink = system.worker(), system.sink(clickhouse, database)
         system.send(load(EVENTS))
-        system.wait_booked()
+        wait_checkpointed(system)
         assert worker.stop() == 0
         with opened(clickhouse, database) as client:
             scene = Reconciled(system, clickhouse, database, client)
@@ -209,7 +209,7 @@ def test_it_compares_while_events_flow_and_says_what_a_cut_log_leaves(
         scene = Reconciled(system, clickhouse, database, client)
         worker = system.worker()
         system.send(load(1_000))
-        system.wait_booked()
+        wait_checkpointed(system)
         system.run("sinks", "migrate", **scene.settings)
         code, _, told = scene.run("--wait", "0")
         assert code == 1
@@ -220,15 +220,15 @@ def test_it_compares_while_events_flow_and_says_what_a_cut_log_leaves(
         sending.start()
         assert scene.reconcile()["first"] == []
         sending.join()
-        system.wait_booked()
+        wait_checkpointed(system)
         assert worker.stop() == 0
         with rewritten(scene, "account-1"):
             found = scene.reconcile()["first"]
         assert [(each["kind"], each["account"]) for each in found] == [("balances_changelog", "account-1")]
         cut = scene.one("SELECT max(offset) FROM charges WHERE partition = 0")[0] // 2
-        AdminClient({"bootstrap.servers": kafka.bootstrap_servers}).delete_records(
-            [TopicPartition(topics.usage_events, 0, cut)]
-        )[TopicPartition(topics.usage_events, 0)].result(30)
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+        beginning = TopicPartition(topics.usage_events, 0, cut)
+        admin.delete_records([beginning])[beginning].result(60)
         report = scene.reconcile()
         assert report["first"] == []
         part = report["partitions"][0]

@@ -1,15 +1,18 @@
 """The point at which figures are compared: a partition's progress, once the sink has written what came of it."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import Message
+import msgspec
 
 from schemas.codec import decode_rate_card
 from schemas.progress import PROGRESS_KEY, BookedProgress, decode_progress
 from schemas.topics import TopicNames
 from sinks.reconcile.log import Log
 from sinks.reconcile.prices import CardRow
+
+logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.25
 
@@ -21,13 +24,16 @@ class SinkBehindError(Exception):
 
 
 def read_cards(log: Log, topic: str) -> list[CardRow]:
-    """The last row of every rate card."""
-    latest: dict[bytes | None, Message] = {}
-    first, end = log.bounds(topic, 0)
-    for message in log.records(topic, 0, first, end):
-        latest[message.key()] = message
-    rows = ((decode_rate_card(value), message) for message in latest.values() if (value := message.value()))
-    return [CardRow(card, message.timestamp()[1]) for card, message in rows]
+    """The last row of every rate card; what is none is used by nobody, and told."""
+    latest: dict[tuple[str, str], CardRow] = {}
+    for message in log.records(topic, 0, *log.bounds(topic, 0)):
+        try:
+            card = decode_rate_card(message.value() or b"")
+        except msgspec.MsgspecError as error:
+            logger.warning("%s/0/%s is no rate card: %s", topic, message.offset(), error)
+        else:
+            latest[card.line, card.version] = CardRow(card, message.timestamp()[1])
+    return list(latest.values())
 
 
 def read_progress(log: Log, topic: str, partition: int) -> BookedProgress | None:

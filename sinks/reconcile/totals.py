@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
 from confluent_kafka import Message
 
 from schemas.balance import CONTROL_KEY_PREFIX, Balance
@@ -11,6 +12,7 @@ from schemas.credits import format_credits
 from sinks.reconcile.books import Totals
 from sinks.reconcile.drift import Difference, Drift, differing, told
 from sinks.reconcile.events import Recomputed
+from sinks.reconcile.log import LogError
 from sinks.reconcile.shown import RollupKey, ShownBalance, ShownRollup
 
 
@@ -42,7 +44,11 @@ class TableState:
             key, value = message.key() or b"", message.value()
             if value is None or key.startswith(CONTROL_KEY_PREFIX):
                 continue
-            row = decode_balance(value)
+            try:
+                row = decode_balance(value)
+            except msgspec.MsgspecError as error:
+                place = f"{message.topic()}/{message.partition()}/{message.offset()}"
+                raise LogError(f"{place} is no balance: {error}. Was it written by a newer worker?") from None
             if not self._account or row.account == self._account:
                 self._take(row)
 

@@ -228,7 +228,7 @@ def test_it_compares_while_events_flow_and_says_what_a_cut_log_leaves(
         assert "the sink is still behind" in told
         assert f"of {topics.charges}" in told
         system.sink(clickhouse, database)
-        sending = threading.Thread(target=lambda: system.send(load(16_000), rate=2_000))
+        sending = threading.Thread(target=lambda: system.send(load(10_000), rate=2_000))
         sending.start()
         assert scene.reconcile()["first"] == []
         sending.join()

@@ -49,7 +49,8 @@ def serve(settings: SinkSettings, clickhouse: ClickHouseSettings) -> None:
         if stopping.is_set():
             return
         lag = held.enter_context(LagWatch(settings))
-        held.enter_context(ReconciledWatch(clickhouse, metrics.reconciled))
+        if web is not None:
+            held.enter_context(ReconciledWatch(clickhouse, metrics.reconciled))
         worker = make_worker(settings, clickhouse, metrics, lag)
         threading.Thread(target=_stop_when, args=(stopping, worker), name="stop", daemon=True).start()
         logger.info(

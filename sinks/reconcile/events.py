@@ -44,13 +44,13 @@ class EventAudit:
         self._books = books
         self._drift = drift
         self._key = account.encode()
-        usage, commands, since_ms = plan.usage, plan.commands, plan.since_ms
+        usage = plan.usage
         self._charges = ByOffset(
-            view.charges(since_ms, usage.first, usage.stop), lambda charge: charge.offset, self._charge_of_nothing
+            view.charges(usage.since_ms, usage.first, usage.stop), lambda charge: charge.offset, self._charge_of_nothing
         )
         self._letters = {
-            span.topic: self._letters_of(span, view.dead_letters(span.topic, since, span.first, span.stop))
-            for span, since in ((usage, since_ms), (commands, 0))
+            span.topic: self._letters_of(span, view.dead_letters(span.topic, span.since_ms, span.first, span.stop))
+            for span in (usage, plan.commands)
         }
 
     def run(self, log: Log, progress: Callable[[int], None]) -> None:

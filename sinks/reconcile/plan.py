@@ -26,13 +26,17 @@ class Asked(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Offsets of an input: read from `first` to `stop`, compared from `compared` to `end`; no end is included."""
+    """Offsets of an input: read from `first` to `stop`, compared from `compared` to `end`; no end is included.
+
+    The first record was appended at `since_ms`: what ClickHouse has from before is of another log.
+    """
 
     topic: str
     first: int
     compared: int
     end: int
     stop: int
+    since_ms: int
 
 
 class Plan(Struct, frozen=True):
@@ -44,7 +48,6 @@ class Plan(Struct, frozen=True):
     partition: int
     usage: Span
     commands: Span
-    since_ms: int
     compared_from_ms: int
     first_hour: int
     end_hour: int
@@ -70,18 +73,17 @@ class Planner:
         booked = max(progress.offsets.get(topic, 0), kept)
         stop_ms = None if self._asked.until_ms is None else self._asked.until_ms + self._settings.horizon_ms
         first = self._first(topic, partition, kept, booked)
-        since_ms = self._appended_ms(topic, partition, first, booked)
+        since_ms = self._appended_ms(topic, partition, first, booked, progress)
         commands = self._commands(partition, progress, stop_ms, notes)
         is_cut = first == kept and (kept > 0 or view.has_older_charges(since_ms))
         compared, compared_from_ms = self._compared(partition, first, booked, since_ms, is_cut, notes)
         stop = booked if stop_ms is None else min(booked, self._log.offset_at(topic, partition, stop_ms, booked))
-        usage = Span(topic, first, compared, min(stop, self._until(topic, partition, booked)), stop)
+        usage = Span(topic, first, compared, min(stop, self._until(topic, partition, booked)), stop, since_ms)
         is_whole = first == 0 and not is_cut and commands.first == 0
         return Plan(
             partition,
             usage,
             commands,
-            since_ms,
             compared_from_ms,
             first_hour=0 if is_whole and compared == 0 else _hour_after(compared_from_ms),
             end_hour=_LAST_HOUR if self._asked.until_ms is None else self._asked.until_ms // _HOUR_MS,
@@ -119,8 +121,9 @@ class Planner:
         kept, _ = self._log.bounds(topic, partition)
         booked = max(progress.offsets.get(topic, 0), kept)
         compared = kept
+        since_ms = self._appended_ms(topic, partition, kept, booked, progress)
         if kept > 0:
-            known_ms = self._appended_ms(topic, partition, kept, booked) + COMMANDS_REMEMBERED_MS
+            known_ms = since_ms + COMMANDS_REMEMBERED_MS
             compared = self._log.offset_at(topic, partition, known_ms, booked)
             notes.append(
                 f"{topic}/{partition} is kept from offset {kept} on: commands are compared from "
@@ -129,17 +132,19 @@ class Planner:
         if self._asked.from_ms is not None:
             compared = max(compared, self._log.offset_at(topic, partition, self._asked.from_ms, booked))
         stop = booked if stop_ms is None else min(booked, self._log.offset_at(topic, partition, stop_ms, booked))
-        return Span(topic, kept, min(compared, booked), min(stop, self._until(topic, partition, booked)), stop)
+        end = min(stop, self._until(topic, partition, booked))
+        return Span(topic, kept, min(compared, booked), end, stop, since_ms)
 
     def _until(self, topic: str, partition: int, booked: int) -> int:
         until_ms = self._asked.until_ms
         return booked if until_ms is None else min(booked, self._log.offset_at(topic, partition, until_ms, booked))
 
-    def _appended_ms(self, topic: str, partition: int, first: int, end: int) -> int:
+    def _appended_ms(self, topic: str, partition: int, first: int, end: int, progress: BookedProgress) -> int:
+        """When the first record was appended; where none is kept, when the last one was booked."""
         records = self._log.records(topic, partition, first, end)
         record = next(records, None)
         records.close()
-        return 0 if record is None else int(record.timestamp()[1])
+        return progress.clock_ms if record is None else int(record.timestamp()[1])
 
 
 def shown_time(ms: int) -> str:

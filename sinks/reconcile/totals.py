@@ -92,16 +92,16 @@ class TableState:
 def compare_rollups(
     expected: dict[RollupKey, list[int]],
     shown: dict[RollupKey, ShownRollup],
-    version: int,
+    between: tuple[int, int],
     partition: int,
     drift: Drift,
 ) -> Compared:
-    """Hourly sums; a key that a later checkpoint wrote is left to the next run."""
+    """Hourly sums; a key that a checkpoint wrote `between` this point and the last one is left to the next run."""
     changed = 0
     keys = expected.keys() | shown.keys()
     for key in sorted(keys):
         found = shown.get(key)
-        if found is not None and found.version > version:
+        if found is not None and between[0] < found.version <= between[1]:
             changed += 1
             continue
         must, is_ = expected.get(key), None if found is None else list(found.totals)

@@ -11,6 +11,8 @@ from sinks.reconcile.plan import Asked, Plan, Planner
 from sinks.reconcile.report import FORMATS, report_of
 from sinks.reconcile.run import PartitionResult
 from sinks.reconcile.settings import ReconcileSettings
+from sinks.reconcile.shown import ShownRollup
+from sinks.reconcile.totals import compare_rollups
 from stream.engine import progress as engine_progress
 from stream.engine.progress import Progress
 
@@ -56,7 +58,7 @@ class View:
 
 def plan(asked: Asked = EVERYTHING, *, kept: int = 0, has_older: bool = False) -> Plan:
     """A plan for partition 3, booked to offset 100, with a dedup window of a day."""
-    progress = BookedProgress(1, 1, {TOPICS.usage_events: BOOKED, TOPICS.commands: BOOKED})
+    progress = BookedProgress(1, 1, {TOPICS.usage_events: BOOKED, TOPICS.commands: BOOKED}, at(BOOKED - 1))
     log: Any = HourlyLog(kept)
     view: Any = View(has_older=has_older)
     return Planner(log, TOPICS, ReconcileSettings(), asked).plan(3, progress, view)
@@ -89,7 +91,7 @@ def test_what_is_compared_is_what_can_be_known(
 ) -> None:
     """Each row: what was asked and kept, and the offsets read, compared, not compared any more, not read any more."""
     made = plan(asked, kept=kept)
-    assert tuple(made.usage[1:]) == usage
+    assert tuple(made.usage[1:5]) == usage
     assert (made.first_hour, made.end_hour) == hours
     assert (made.is_whole, made.reaches_progress) == (whole, reaches)
 
@@ -102,6 +104,41 @@ def test_a_log_that_was_cut_is_said_with_the_time_from_which_it_is_compared() ->
     again = plan(has_older=True)
     assert (again.is_whole, again.usage.compared) == (False, 24)
     assert plan(Asked(at(50)), kept=10).notes == ()
+
+
+def test_where_nothing_is_kept_nothing_is_compared_but_sums() -> None:
+    """A partition that was silent for longer than its retention: its hours are not taken for empty ones."""
+    made = plan(kept=BOOKED)
+    assert (made.usage.first, made.usage.compared, made.usage.stop) == (BOOKED, BOOKED, BOOKED)
+    assert made.usage.since_ms == at(BOOKED - 1)
+    assert made.first_hour > FIRST_HOUR + BOOKED + 23
+    assert (made.is_whole, made.reaches_progress) == (False, True)
+
+
+def rollup(events: int, version: int) -> ShownRollup:
+    """A key's sums as ClickHouse shows them."""
+    return ShownRollup((events, 0, events * 1_000_000, 0), version)
+
+
+@pytest.mark.parametrize(
+    ("shown", "rows", "changed", "what"),
+    [
+        (rollup(2, 10), 1, 0, []),
+        (rollup(3, 10), 1, 0, ["differs"]),
+        (rollup(3, 11), 0, 1, []),
+        (rollup(3, 12), 0, 1, []),
+        (rollup(3, 13), 1, 0, ["differs"]),
+        (None, 1, 0, ["missing"]),
+    ],
+)
+def test_a_rollup_is_left_to_the_next_run_only_if_a_later_checkpoint_wrote_it(
+    shown: ShownRollup | None, rows: int, changed: int, what: list[str]
+) -> None:
+    """Compared at version 10, of a partition that has reached 12 since."""
+    drift, key = Drift(5), ("acme", 7, "api", "ada", "answer")
+    found = compare_rollups({key: [2, 0, 2_000_000, 0]}, {key: shown} if shown else {}, (10, 12), 0, drift)
+    assert found == (rows, changed)
+    assert [each.what.partition(":")[0] for each in drift.first] == what
 
 
 def test_progress_is_read_as_the_engine_writes_it() -> None:

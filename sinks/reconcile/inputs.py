@@ -3,6 +3,7 @@
 Whether something was booked before, what it costs and how late it is, is asked in `books`.
 """
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -108,6 +109,8 @@ def read_command(record: InputRecord) -> Gift | None:
         value.decode()
         _stated_command(value)
         command = decode_command(value)
+        if _says_something_twice(value):
+            return None
         microcredits = parse_micros(command.data.credits)
     except _UNREADABLE:
         return None
@@ -117,6 +120,22 @@ def read_command(record: InputRecord) -> Gift | None:
         return None
     time_us = microseconds(command.time)
     return Gift(command.subject, command.source, command.id, time_us, microcredits, command.data)
+
+
+class _Written(dict[str, object]):
+    """A JSON object, and whether a name was written twice in it."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.repeats = len(pairs) > len(self)
+
+
+def _says_something_twice(command: bytes) -> bool:
+    """Whether readers could differ about a command: in the envelope, its data or its payment."""
+    read = json.loads(command, object_pairs_hook=_Written, parse_int=str, parse_float=str)
+    data = read.get("data")
+    payment = data.get("payment") if isinstance(data, _Written) else None
+    return any(isinstance(part, _Written) and part.repeats for part in (read, data, payment))
 
 
 def belongs(account: str, partition: int, partitions: int) -> bool:

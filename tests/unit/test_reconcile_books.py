@@ -178,6 +178,23 @@ def test_a_command_with_any_fields_changed_may_be_carried_out_if_the_oracle_may(
     assert (found and found[:5]) == (wanted and (*wanted[:4], wanted.amount))
 
 
+@pytest.mark.parametrize(
+    ("written", "twice"),
+    [
+        ('"specversion"', '"id":"2","specversion"'),
+        ('"kind"', '"credits":"7","kind"'),
+        ('"reference"', '"currency":"USD","reference"'),
+    ],
+)
+def test_a_command_that_says_something_twice_is_not_carried_out(written: str, twice: str) -> None:
+    """In its envelope, its data or its payment: readers could differ about it. Elsewhere it does not matter."""
+    good = json.dumps({**top_up(), "unknown": {"a": 1}})
+    assert read_command(InputRecord(0, NOON_MS, b"acme", good.encode())) is not None
+    assert read_command(InputRecord(0, NOON_MS, b"acme", good.replace('"a"', '"a":2,"a"').encode())) is not None
+    assert good.count(written) == 1
+    assert read_command(InputRecord(0, NOON_MS, b"acme", good.replace(written, twice).encode())) is None
+
+
 @given(node_prices(), quantities_micros)
 def test_a_cost_is_the_model_in_fractions(price: NodePrice, quantity_micros: int) -> None:
     """Exact, and rounded half to even once."""

@@ -18,12 +18,15 @@ from schemas.usage import LARGEST_QUANTITY
 from sinks.reconcile import books as audited
 from sinks.reconcile import prices as audited_prices
 from sinks.reconcile.books import Books, Charged, Refused, Repeated, Shown, Verdict
-from sinks.reconcile.inputs import InputRecord, Usage, read_command, read_usage
+from sinks.reconcile.inputs import InputRecord, Usage, belongs, read_command, read_usage
 from sinks.reconcile.prices import SETTLED_MS, CardRow, Priced, Prices, cost_microcredits
 from sinks.reconcile.settings import ReconcileSettings
 from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.commands import REMEMBERED_MS
 from stream.rules.pricing import LARGEST_COST_MICROCREDITS
+from tests.hostile.corpus_files import kept
+from tests.hostile.judged import ACCEPTED, JUDGES, _key_of
+from tests.hostile.recipes import RECIPES
 from tests.properties.test_envelope import (
     ABSENT,
     _changed,
@@ -200,6 +203,18 @@ def test_a_cost_is_the_model_in_fractions(price: NodePrice, quantity_micros: int
     """Exact, and rounded half to even once."""
     if not problems(card_of(price)):
         assert cost_microcredits(price, quantity_micros) == modelled_microcredits(price, quantity_micros)
+
+
+@pytest.mark.parametrize("kind", ["usage", "command"])
+def test_hostile_input_may_be_booked_only_where_the_worker_books_it(kind: str) -> None:
+    """The whole corpus: what the worker accepts by its bytes, the auditor reads, and nothing else."""
+    read, judge = {"usage": read_usage, "command": read_command}[kind], JUDGES[kind]
+    values = [each.value for each in kept(kind)] + [each.make() for each in RECIPES if each.kind == kind]
+    found = {value: read(InputRecord(0, NOON_MS, _key_of(value), value)) for value in values}
+    booked = {value for value, each in found.items() if each is not None and belongs(each.account, 0, 1)}
+    judged = {value for value in values if judge(value) == ACCEPTED}
+    assert {value[:200] for value in booked ^ judged} == set()
+    assert 3 < len(judged) < len(values)
 
 
 def used(node: str) -> Usage:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from producers.partitioning import partition_of
 from schemas.dead_letter import Reason
+from schemas.partitioning import partition_of
 
 Record = tuple[bytes | None, bytes, int | None]
 """Key, value, and the partition where it is not the key's own."""

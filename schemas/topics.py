@@ -1,5 +1,6 @@
 """Every topic, spelled out: partitions, retention, compaction, sizes, replication. Nothing relies on auto-creation."""
 
+import msgspec
 from msgspec import Struct
 
 _MINUTE_MS = 60_000
@@ -64,6 +65,10 @@ class TopicNames(Struct, frozen=True):
     def dedup_log(self) -> str:
         return f"{self.prefix}{self.app}-dedup-log"
 
+    @property
+    def replays(self) -> str:
+        return f"{self.prefix}{self.app}-replays"
+
 
 class TopicSpec(Struct, frozen=True):
     """One topic as it is created and checked at start."""
@@ -111,4 +116,6 @@ def topic_specs(
         spec(names.balances_changelog, compacted),
         spec(names.commands_changelog, compacted),
         log(names.dedup_log, dedup_ms, LARGEST_OUTPUT_BYTES, **appended),
+        # Longer than any dead letter is kept, which goes with its segment: none is ever taken for a new one.
+        msgspec.structs.replace(log(names.replays, 90 * _DAY_MS), partitions=1),
     ]

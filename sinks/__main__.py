@@ -1,4 +1,4 @@
-"""The sink's command line: migrate, worker, query."""
+"""The sink's command line: migrate, worker, query, reconcile, charged."""
 
 import argparse
 import logging
@@ -9,8 +9,12 @@ from confluent_kafka import KafkaException
 
 from schemas.settings import BadSettingError, load_settings
 from sinks.answers import FORMATS
+from sinks.charged import add_charged
 from sinks.migrate import SchemaError, migrate
 from sinks.query import QueryError, ask, parse_hour, read_queries
+from sinks.reconcile.command import add_reconcile
+from sinks.reconcile.log import LogError
+from sinks.reconcile.point import SinkBehindError
 from sinks.refusals import ClickHouseAwayError, RowsRefusedError, UnclearError
 from sinks.service import serve
 from sinks.settings import ClickHouseSettings, SinkSettings
@@ -24,7 +28,7 @@ Settings come from the environment, or from a file that NAME_FILE names:
   CREDITSTREAM_HTTP_HOST, CREDITSTREAM_HTTP_PORT (0: none)
   CREDITSTREAM_SINK_FLUSH_ROWS, _SINK_FLUSH_BYTES, _SINK_FLUSH_INTERVAL_MS, _SINK_REWIND_MINUTES
 
-Exit codes: 0 done, 1 it failed, 2 a setting or an argument cannot be used.
+Exit codes: 0 done, 1 it failed, 2 a setting or an argument cannot be used, 3 reconcile found drift.
 """
 _QUERY_EXAMPLES = """
 Examples:
@@ -33,6 +37,17 @@ Examples:
   python -m sinks query nodes --account acme --from 2026-11-01T09:00:00Z --to 2026-11-01T17:00:00Z --format csv
   python -m sinks query balance --account acme --format json
 """
+
+
+_FAILURES = (
+    SchemaError,
+    SinkFailedError,
+    RowsRefusedError,
+    UnclearError,
+    KafkaException,
+    LogError,
+    SinkBehindError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except ClickHouseAwayError as error:
         print(f"ClickHouse is away, or lets us not in: {error}", file=sys.stderr)
-    except (SchemaError, SinkFailedError, RowsRefusedError, UnclearError, KafkaException) as error:
+    except _FAILURES as error:
         logging.getLogger("sinks").debug("failed", exc_info=True)
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
@@ -69,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         "worker", help="write balances, rollups, conversations, charges and dead letters until told to stop"
     ).set_defaults(run=_worker)
     _add_query(commands)
+    add_reconcile(commands)
+    add_charged(commands)
     return parser
 
 

@@ -1,12 +1,14 @@
 """Every metric of the sink, by name: this list is what /metrics exports, and nothing else is."""
 
 import time
+from collections import Counter as Counted
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from schemas.dead_letter import DeadLetter
+from sinks.reconciled import LastRun
 from sinks.records import Place
 
 LOOP_LIMIT_SECONDS = 30.0
@@ -63,8 +65,27 @@ METRICS: tuple[Metric, ...] = (
     Metric("creditstream_sink_clickhouse_up", "gauge", (), "1 if ClickHouse answered the last try."),
     Metric("creditstream_sink_last_success_timestamp_seconds", "gauge", (), "When rows could last be written."),
     Metric("creditstream_sink_last_loop_timestamp_seconds", "gauge", (), "When the poll loop last turned."),
+    Metric(
+        "creditstream_sink_reconciled_until_timestamp_seconds",
+        "gauge",
+        ("partition",),
+        "Append time up to which reconcile compared.",
+    ),
+    Metric(
+        "creditstream_sink_reconciled_at_timestamp_seconds",
+        "gauge",
+        ("partition",),
+        "When reconcile last compared all accounts.",
+    ),
+    Metric(
+        "creditstream_sink_reconcile_drift_rows",
+        "gauge",
+        ("kind",),
+        "Rows that differed in the last reconcile of each partition.",
+    ),
 )
-"""`partition` is bounded by the topics' partitions, `table` by the five tables, `reason` by the schema."""
+"""`partition` is bounded by the topics' partitions, `table` by the five tables, `reason` by the schema, `kind` by
+what reconcile compares."""
 
 _TYPES = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 _INSERT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -136,6 +157,16 @@ class SinkMetrics:
         for place, (records, seconds) in lags.items():
             self._of("lag_records").labels(place.topic, place.partition).set(records)
             self._of("lag_seconds").labels(place.topic, place.partition).set(seconds)
+
+    def reconciled(self, runs: Mapping[int, LastRun]) -> None:
+        """What the last reconcile of each partition compared and found."""
+        drift: Counted[str] = Counted()
+        for partition, run in runs.items():
+            self._of("reconciled_until_timestamp_seconds").labels(partition).set(run.until_ms / 1_000)
+            self._of("reconciled_at_timestamp_seconds").labels(partition).set(run.finished_at_ms / 1_000)
+            drift.update(run.drift)
+        for kind, rows in drift.items():
+            self._of("reconcile_drift_rows").labels(kind).set(rows)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -13,6 +13,7 @@ from sinks.intake import KafkaIntake
 from sinks.lag import LagWatch
 from sinks.metrics import SinkMetrics
 from sinks.migrate import check_schema
+from sinks.reconciled import ReconciledWatch
 from sinks.refusals import ClickHouseAwayError
 from sinks.settings import ClickHouseSettings, SinkSettings
 from sinks.web import MetricsServer
@@ -48,6 +49,8 @@ def serve(settings: SinkSettings, clickhouse: ClickHouseSettings) -> None:
         if stopping.is_set():
             return
         lag = held.enter_context(LagWatch(settings))
+        if web is not None:
+            held.enter_context(ReconciledWatch(clickhouse, metrics.reconciled))
         worker = make_worker(settings, clickhouse, metrics, lag)
         threading.Thread(target=_stop_when, args=(stopping, worker), name="stop", daemon=True).start()
         logger.info(

@@ -9,6 +9,7 @@ from schemas.settings import BadSettingError
 from stream.admission import NotAdmittedError, admitted
 from stream.create_topics import create_topics
 from stream.engine import topics as topic_checks
+from stream.replay.command import EPILOG, add_arguments, replay
 from stream.settings import WorkerSettings, load_worker_settings
 
 logger = logging.getLogger("stream")
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Their DEBUG and chatter cost more than the pipeline.
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     try:
+        if command == "replay":
+            return replay(settings, options)
         return {"worker": _worker, "create-topics": _create_topics}[command](settings)
     except NotAdmittedError as error:
         print(error, file=sys.stderr)
@@ -44,7 +47,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     worker = commands.add_parser("worker", help="run a worker until it is told to stop")
     create = commands.add_parser("create-topics", help="create every topic that does not exist")
-    for each in (worker, create):
+    feeding = commands.add_parser(
+        "replay",
+        help="feed repaired dead letters back, each once",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(feeding)
+    for each in (worker, create, feeding):
         each.add_argument("--bootstrap-servers", help="Kafka, as host:port,host:port (default 127.0.0.1:9092)")
         each.add_argument("--topic-prefix", help="put before every topic's name")
         each.add_argument("--app", help="name of the worker group and of its state topics (default creditstream)")

@@ -14,9 +14,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from producers import AsyncUsageReporter, DeliveryError, UsageReporter
 from producers.__main__ import main
-from producers.partitioning import partition_of
 from producers.rate_card_topic import read_published
 from schemas.codec import decode_command, decode_usage_event
+from schemas.partitioning import partition_of
 from schemas.topics import TopicNames
 from tests.conftest import CreateTopics
 from tests.servers import KafkaServer

@@ -25,7 +25,7 @@ from tests.servers import ClickHouseServer
 
 ACCESS_DENIED, READONLY = 497, 164
 NOBODY = ""
-ROLES = ("writer", "analyst", "grafana", "tenant")
+ROLES = ("writer", "auditor", "analyst", "grafana", "tenant")
 TENANT_VIEWS = ("current_balances", "usage_by_hour", "conversations_by_day", "priced_events")
 TENANT_TABLES = ("balances", "rollups", "conversations", "charges")
 ROWS = (
@@ -58,6 +58,7 @@ OF_THE_SINK = (
     "SELECT hostName(), toUnixTimestamp(now()) - uptime(), uptime()",
     "SELECT number, checksum FROM {db}.schema_migrations FINAL",
     "EXISTS TABLE {db}.schema_migrations",
+    "SELECT partition, argMax(drift, (finished_at, run)) FROM {db}.reconciliations FINAL GROUP BY partition",
 )
 
 
@@ -245,8 +246,19 @@ def test_the_writer_writes_what_the_sink_writes_and_reads_none_of_it(place: InPr
     inserts = of_each("INSERT INTO {db}.$ (version) VALUES (9)", tables)
     assert {answer.code for answer in place.ask_as("writer", *inserts)} == {0}
     assert {answer.code for answer in place.ask_as("writer", *OF_THE_SINK)} == {0}
+    assert refused(place.ask_as("writer", "INSERT INTO {db}.reconciliations (partition) VALUES (1)"))
     reads = of_each("SELECT * FROM {db}.$", tables)
     assert refused(place.ask_as("writer", *reads, *WRITES[1:]))
+
+
+def test_an_auditor_reads_everything_and_writes_what_it_found_alone(place: InProcess | Server) -> None:
+    """Not a charge: who compares corrects nothing."""
+    tables = [table.name for table in TABLES]
+    reads = of_each("SELECT count() FROM {db}.$", [*tables, "reconciliations"])
+    inserted, *counted = place.ask_as("auditor", "INSERT INTO {db}.reconciliations (partition) VALUES (1)", *reads)
+    assert inserted.code == 0
+    assert [answer.rows for answer in counted] == [[["2"]]] * 4 + [[["1"]]] * 2
+    assert refused(place.ask_as("auditor", *WRITES, *of_each("INSERT INTO {db}.$ (version) VALUES (9)", tables)))
 
 
 def test_one_without_a_role_reads_nothing(place: InProcess | Server) -> None:

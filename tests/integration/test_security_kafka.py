@@ -26,7 +26,7 @@ from tests.processes import ROOT, Running, wait_until
 from tests.secured_kafka import Certificates, SecuredKafka
 from tests.servers import ClickHouseServer
 
-PASSWORDS = {name: f"{name}-pass-93be17" for name in ("runtime", "operator", "worker", "sink")}
+PASSWORDS = {name: f"{name}-pass-93be17" for name in ("runtime", "operator", "worker", "sink", "auditor")}
 TOKEN = "scrape-token-5d1c88a2"
 EVENTS = 600
 CATCH_UP_SECONDS = 90.0
@@ -108,7 +108,7 @@ def reader(clickhouse: ClickHouseServer, database: str) -> Iterator[Client]:
 def test_usage_reaches_clickhouse_through_tls_scram_and_acls_and_no_log_has_a_secret(
     place: Place, clickhouse: ClickHouseServer, database: str, reader: Client
 ) -> None:
-    """Reporter, command line, worker and sink, each with the rights that SECURITY.md names and no others."""
+    """Reporter, command line, worker, sink and auditor, each with the rights that SECURITY.md names and no others."""
     said = [place.done("operator", "producers", "rate-card", "publish", str(RATE_CARD))]
     said.append(place.done("operator", "producers", "command", "grant", "--account", "acme", "--credits", "100"))
     no_noise = ("--duplicates", "0", "--late", "0", "--malformed", "0")
@@ -131,6 +131,8 @@ def test_usage_reaches_clickhouse_through_tls_scram_and_acls_and_no_log_has_a_se
             CATCH_UP_SECONDS,
             lambda: f"{charges(reader)} of {EVENTS + 1} charges\n{worker.get('/healthz')} {sink.get('/healthz')}",
         )
+        said.append(place.done("auditor", "sinks", "reconcile", **to_clickhouse))
+        said.append(place.done("operator", "stream", "replay", "--all"))
         assert worker.get("/metrics")[0] == sink.get("/metrics")[0] == 401
         for process in (worker, sink):
             said += [Path(f"/proc/{process.pid}/cmdline").read_text()] if Path("/proc/self").exists() else []

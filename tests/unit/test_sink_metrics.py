@@ -15,6 +15,7 @@ from sinks import metrics as sink_metrics
 from sinks.batch import Reached
 from sinks.metrics import METRICS, SinkMetrics
 from sinks.progress import Progress
+from sinks.reconciled import LastRun
 from sinks.records import Place
 from sinks.web import MetricsServer
 from tests.unit.sink_fakes import Rig, begin, eventually
@@ -51,6 +52,7 @@ def test_the_list_of_metrics_is_what_is_exported(served: Served) -> None:
     served.metrics.lost(PLACE, 2)
     served.metrics.lags({PLACE: (4, 1.5)})
     served.metrics._of("dead_letters_total").labels("undecodable").inc()
+    served.metrics.reconciled({3: LastRun(1_000, 2_000, {"charges": 0})})
     told = text_string_to_metric_families(served.get("/metrics")[1])
     # The client library adds the birth of every counter and histogram.
     families = {family.name: family for family in told if not family.name.endswith("_created")}
@@ -127,6 +129,18 @@ def test_lag_counts_from_what_is_written_to_the_last_stable_offset() -> None:
     progress.write({PLACE: Reached(15, 0)}, 2.0)
     assert progress.lags({PLACE: 15}, 60_000) == {PLACE: (0, 0.0)}
     assert progress.lags({}, 60_000) == {}
+
+
+def test_reconciled_is_told_by_partition_and_drift_summed_by_kind() -> None:
+    """A kind that no longer drifts goes back to 0."""
+    metrics = SinkMetrics()
+    value = metrics.registry.get_sample_value
+    metrics.reconciled({0: LastRun(1_500, 9_000, {"charges": 2}), 1: LastRun(2_500, 8_000, {"charges": 3})})
+    assert value("creditstream_sink_reconciled_until_timestamp_seconds", {"partition": "1"}) == 2.5
+    assert value("creditstream_sink_reconciled_at_timestamp_seconds", {"partition": "0"}) == 9
+    assert value("creditstream_sink_reconcile_drift_rows", {"kind": "charges"}) == 5
+    metrics.reconciled({0: LastRun(1_500, 9_000, {"charges": 0}), 1: LastRun(2_500, 8_000, {"charges": 0})})
+    assert value("creditstream_sink_reconcile_drift_rows", {"kind": "charges"}) == 0
 
 
 def test_every_metric_is_told_somewhere() -> None:

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from producers.malformed import KINDS, Record, malformed
-from producers.partitioning import murmur2, partition_of
 from producers.workload import workload_records
 from producers.workload_settings import NODES, WorkloadSettings
 from schemas.codec import decode_usage_event
 from schemas.dead_letter import Reason
+from schemas.partitioning import murmur2, partition_of
 from schemas.usage import UsageEvent
 from tests.simulation.oracle import OracleSettings, RawRecord, expect
 

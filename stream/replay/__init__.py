@@ -1,0 +1,1 @@
+"""Feeds repaired dead letters back into usage.events, each once."""

@@ -22,7 +22,7 @@ class Watch:
         self._inputs = (topics.usage_events, topics.commands)
         self._outputs = (topics.charges, topics.rollups, topics.balances_changelog, topics.dead_letters)
         self._durable: Ends = {}
-        common = {
+        self._common = {
             "bootstrap.servers": servers,
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
@@ -31,13 +31,15 @@ class Watch:
             "reconnect.backoff.max.ms": 500,
             "log_level": 2,
         }
-        self._progress = Consumer({**common, "group.id": "chaos-watch"})
+        self._progress = Consumer({**self._common, "group.id": "chaos-watch"})
         self._progress.assign([TopicPartition(topics.progress, number, 0) for number in range(PARTITIONS)])
-        self._sink = Consumer({**common, "group.id": f"{topics.prefix}{topics.app}-sink"})
+        self._ends_reader = Consumer({**self._common, "group.id": "chaos-ends"})
+        self._sink = Consumer({**self._common, "group.id": f"{topics.prefix}{topics.app}-sink"})
 
     def close(self) -> None:
         """Disconnect."""
         self._progress.close()
+        self._ends_reader.close()
         self._sink.close()
 
     def input_ends(self) -> Ends:
@@ -83,11 +85,16 @@ class Watch:
         deadline = time.monotonic() + _LEADER_SECONDS
         while True:
             try:
-                return self._progress.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)[1]
+                return self._ends_reader.get_watermark_offsets(
+                    TopicPartition(topic, number), timeout=_ANSWER_SECONDS
+                )[1]
             except KafkaException:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.1)
+                # A client that once met partitions without leaders may go on saying that it does not know them.
+                self._ends_reader.close()
+                time.sleep(0.5)
+                self._ends_reader = Consumer({**self._common, "group.id": "chaos-ends"})
 
     def _advance(self) -> None:
         while messages := self._progress.consume(1_000, 0.05):

@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TopicNames
-from stream.engine.progress import PROGRESS_KEY, decode_progress
+from stream.engine.progress import CLAIM_KEY, PROGRESS_KEY, decode_progress
 from tests.integration.system import PARTITIONS
 
 _ANSWER_SECONDS = 10.0
@@ -22,6 +23,8 @@ class Watch:
         self._inputs = (topics.usage_events, topics.commands)
         self._outputs = (topics.charges, topics.rollups, topics.balances_changelog, topics.dead_letters)
         self._durable: Ends = {}
+        self._claims = 0
+        self._group = f"{topics.prefix}{topics.app}"
         self._common = {
             "bootstrap.servers": servers,
             "isolation.level": "read_committed",
@@ -34,7 +37,8 @@ class Watch:
         self._progress = Consumer({**self._common, "group.id": "chaos-watch"})
         self._progress.assign([TopicPartition(topics.progress, number, 0) for number in range(PARTITIONS)])
         self._ends_reader = Consumer({**self._common, "group.id": "chaos-ends"})
-        self._sink = Consumer({**self._common, "group.id": f"{topics.prefix}{topics.app}-sink"})
+        self._sink = Consumer({**self._common, "group.id": f"{self._group}-sink"})
+        self._admin = AdminClient({"bootstrap.servers": servers, "log_level": 2})
 
     def close(self) -> None:
         """Disconnect."""
@@ -55,6 +59,24 @@ class Watch:
         """The last stable offsets of what the sink reads."""
         return self._ends(self._outputs)
 
+    def emptied(self, topic: str) -> bool:
+        """Whether the topic begins where it ends, in every partition, and held something before."""
+        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        marks = [self._ends_reader.get_watermark_offsets(place, timeout=_ANSWER_SECONDS) for place in places]
+        return all(low == high > 0 for low, high in marks)
+
+    def newest_append_time_ms(self, topic: str) -> int:
+        """When the broker, by its clock, appended the last record of the topic's first partition."""
+        place = TopicPartition(topic, 0)
+        _, high = self._ends_reader.get_watermark_offsets(place, timeout=_ANSWER_SECONDS)
+        self._ends_reader.assign([TopicPartition(topic, 0, max(0, high - 1))])
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while time.monotonic() < deadline:
+            for message in self._ends_reader.consume(1, 1.0):
+                if message.error() is None:
+                    return message.timestamp()[1]
+        raise TimeoutError(f"the last record of {topic} was not read")
+
     def booked(self, ends: Ends) -> bool:
         """Whether committed progress has reached all of these."""
         self._advance()
@@ -68,6 +90,26 @@ class Watch:
         except KafkaException:
             return False
         return all(each.offset >= ends[each.topic, each.partition] for each in committed)
+
+    def claims(self) -> int:
+        """How many take-overs, and looks at the progress after an error, were committed so far."""
+        self._advance()
+        return self._claims
+
+    def members(self) -> int:
+        """How many workers the group has."""
+        (described,) = self._admin.describe_consumer_groups([self._group], request_timeout=_ANSWER_SECONDS).values()
+        return len(described.result(_ANSWER_SECONDS).members)
+
+    def lag(self) -> int:
+        """How many offsets of the inputs are in no checkpoint."""
+        self._advance()
+        return sum(self.behind(self.input_ends()).values())
+
+    def booked_since(self, ends: Ends) -> int:
+        """How many offsets beyond these are in checkpoints."""
+        self._advance()
+        return sum(max(0, self._durable.get(place, 0) - end) for place, end in ends.items())
 
     def behind(self, ends: Ends) -> dict[str, int]:
         """How many offsets of which inputs are not in a checkpoint."""
@@ -85,9 +127,9 @@ class Watch:
         deadline = time.monotonic() + _LEADER_SECONDS
         while True:
             try:
-                return self._ends_reader.get_watermark_offsets(
-                    TopicPartition(topic, number), timeout=_ANSWER_SECONDS
-                )[1]
+                return self._ends_reader.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)[
+                    1
+                ]
             except KafkaException:
                 if time.monotonic() > deadline:
                     raise
@@ -103,6 +145,8 @@ class Watch:
                 if error is not None:
                     if error.code() != KafkaError._PARTITION_EOF and error.fatal():
                         raise KafkaException(error)
+                elif message.key() == CLAIM_KEY:
+                    self._claims += 1
                 elif message.key() == PROGRESS_KEY and value is not None:
                     for topic, offset in decode_progress(value).offsets.items():
                         self._durable[topic, message.partition() or 0] = offset

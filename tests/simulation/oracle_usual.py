@@ -32,16 +32,22 @@ def read_usual(record: RawRecord, settings: OracleSettings) -> Usage | None:
     if second_us is None or record.key != subject or _partition(subject, settings.partitions) != record.partition:
         return None
     return Usage(
-        subject.decode(),
-        source.decode(),
+        _text(subject),
+        _text(source),
         event_id.decode(),
         second_us + int(micros),
-        agent.decode(),
-        conversation.decode(),
-        channel.decode(),
-        node.decode(),
+        _text(agent),
+        _text(conversation),
+        _text(channel),
+        _text(node),
         int(quantity) * MICROS,
     )
+
+
+@lru_cache(_CACHED)
+def _text(name: bytes) -> str:
+    """One string for all events that share a name: millions are remembered."""
+    return name.decode()
 
 
 @lru_cache(_CACHED)

@@ -6,7 +6,7 @@ run that was interrupted goes on with --resume. Progress is on stderr.
 
 Exit code 0 when every fault was survived and, in a full run, 10 million events were sent; 1 when anything was lost,
 doubled or off, a system did not come back, or a fault did not happen; 2 for wrong usage; 130 when interrupted.
-Clocks and disks are bent by a library that is compiled on the spot: it takes a C compiler.
+Clocks are bent by a library that is compiled on the spot: that takes a C compiler.
 """
 
 import argparse

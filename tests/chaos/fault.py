@@ -27,5 +27,5 @@ class Fault(Struct, frozen=True, kw_only=True):
     """The longest recovery that is promised."""
     worker_module: str = "stream"
     interposed: bool = False
-    """Its processes run under the interposer: clocks and disks are bent."""
+    """Its processes run under the interposer: their clocks can be set."""
     session_seconds: int = 6

@@ -61,14 +61,11 @@ class Watch:
 
     def emptied(self, topic: str) -> bool:
         """Whether the topic begins where it ends, in every partition, and held something before."""
-        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        marks = [self._ends_reader.get_watermark_offsets(place, timeout=_ANSWER_SECONDS) for place in places]
-        return all(low == high > 0 for low, high in marks)
+        return all(low == high > 0 for low, high in (self._marks(topic, number) for number in range(PARTITIONS)))
 
     def newest_append_time_ms(self, topic: str) -> int:
         """When the broker, by its clock, appended the last record of the topic's first partition."""
-        place = TopicPartition(topic, 0)
-        _, high = self._ends_reader.get_watermark_offsets(place, timeout=_ANSWER_SECONDS)
+        _, high = self._marks(topic, 0)
         self._ends_reader.assign([TopicPartition(topic, 0, max(0, high - 1))])
         deadline = time.monotonic() + _ANSWER_SECONDS
         while time.monotonic() < deadline:
@@ -120,16 +117,14 @@ class Watch:
         }
 
     def _ends(self, topics: Iterable[str]) -> Ends:
-        return {(topic, number): self._end(topic, number) for topic in topics for number in range(PARTITIONS)}
+        return {(topic, number): self._marks(topic, number)[1] for topic in topics for number in range(PARTITIONS)}
 
-    def _end(self, topic: str, number: int) -> int:
-        """Asked again for a while: a broker that has just come back does not yet lead its partitions."""
+    def _marks(self, topic: str, number: int) -> tuple[int, int]:
+        """First and last stable offset, asked for again for a while: a broker that came back leads nothing at first."""
         deadline = time.monotonic() + _LEADER_SECONDS
         while True:
             try:
-                return self._ends_reader.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)[
-                    1
-                ]
+                return self._ends_reader.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
             except KafkaException:
                 if time.monotonic() > deadline:
                     raise

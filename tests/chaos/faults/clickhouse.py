@@ -23,7 +23,8 @@ _FULL_SECONDS = 15.0
 _MOOD_SECONDS = 6.0
 _BAD_MOODS = (Mood.REFUSING, Mood.MUTE, Mood.HALF, Mood.BROKEN)
 _AWAY_RATE = 4_000
-_NO_SPACE = "No space left on device"
+_NO_SPACE = "NOT_ENOUGH_SPACE"
+_MORE_THAN_THERE_IS_BYTES = 1 << 60
 _POISONED_ACCOUNT = "account-100"
 """About one charge a second: each is one among hundreds of its batch."""
 
@@ -93,17 +94,29 @@ def _finish(stage: Stage) -> None:
 
 
 def _disk_full(stage: Stage) -> None:
-    """No write to any of ClickHouse's files goes well for a while, merges' and inserts' alike."""
-    if stage.interposer is None:
-        raise ChaosError("disks are full under the interposer alone")
+    """ClickHouse takes its disk for full: it answers every insert as it does when no space can be reserved."""
     stage.sleep(4)
-    stage.interposer.fill_disk(full=True)
-    stage.sleep(_FULL_SECONDS)
-    refused = sum(each.log().count(_NO_SPACE) for each in stage.sinks)
-    stage.prove(f"the sink was told {refused} times that no space is left", holds=refused > 0)
-    stage.prove("the sink did not end", holds=not stage.restarts)
-    stage.interposer.fill_disk(full=False)
+    with stage.clickhouse_client() as client:
+        _require_free_bytes(client, _MORE_THAN_THERE_IS_BYTES)
+        stage.wait_until(lambda: _NO_SPACE in stage.sinks[0].log(), "an insert that finds no space")
+        stage.sleep(_FULL_SECONDS)
+        refused = stage.sinks[0].log().count(_NO_SPACE)
+        stage.prove(f"the sink was told {refused} times that there is not enough space")
+        stage.prove("the sink did not end", holds=not stage.restarts)
+        _require_free_bytes(client, 0)
     stage.over()
+
+
+def _require_free_bytes(client: Client, least_bytes: int) -> None:
+    """Let no table take an insert unless so much of the disk is free."""
+    tables = client.query(
+        "SELECT name FROM system.tables WHERE database = {database:String} AND engine LIKE '%MergeTree'",
+        parameters={"database": DATABASE},
+    ).result_rows
+    for (table,) in tables:
+        client.command(
+            f"ALTER TABLE {DATABASE}.{table} MODIFY SETTING min_free_disk_bytes_to_perform_insert = {least_bytes}"
+        )
 
 
 def _killed_at_dead_letter(stage: Stage) -> None:
@@ -181,7 +194,6 @@ FAULTS = [
         about="ClickHouse's disk is full for 15 s: no write goes well",
         breaks=_disk_full,
         sink=True,
-        interposed=True,
     ),
     Fault(
         name="crash-sink-dead-lettered",

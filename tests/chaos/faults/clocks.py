@@ -11,7 +11,7 @@ _LEAST_JUMP_MS = 3_500_000
 
 
 def _jump(stage: Stage) -> None:
-    """An hour ahead, right, an hour behind, right: the broker's and the workers' together."""
+    """An hour ahead, right, an hour behind, right: everybody's but ClickHouse's, which stamps nothing."""
     if stage.interposer is None:
         raise ChaosError("clocks jump under the interposer alone")
     appended = [_newest_append_time_ms(stage)]
@@ -34,7 +34,7 @@ def _newest_append_time_ms(stage: Stage) -> int:
 FAULTS = [
     Fault(
         name="clock-jumps",
-        about="the clocks of broker, workers, sink and ClickHouse jump by +1 h, back, by -1 h, and back",
+        about="the clocks of broker, workers and sink jump by +1 h, back, by -1 h, and back",
         breaks=_jump,
         sink=True,
         # Accounts that are all known before the first jump: who comes first then depends on no clock.

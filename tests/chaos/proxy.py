@@ -65,7 +65,8 @@ class MoodyProxy:
                 with contextlib.suppress(OSError):
                     proxy._answer(self)
 
-            do_POST = do_GET
+            def do_POST(self) -> None:
+                self.do_GET()
 
             def log_message(self, *_: object) -> None:
                 """Say nothing: what matters is counted."""
@@ -81,7 +82,7 @@ class MoodyProxy:
             request.send_error(500, "Internal Server Error")
             request.close_connection = True
             return
-        if mood is Mood.DEADLY and _is_insert(body) and self._killing.acquire(blocking=False):
+        if mood is Mood.DEADLY and _is_insert(request) and self._killing.acquire(blocking=False):
             self._kill_under_way(request, body)
             return
         if mood is Mood.BROKEN:
@@ -137,8 +138,8 @@ class MoodyProxy:
             upstream.sendall(head.encode("latin-1") + body[: len(body) // 2])
 
 
-def _is_insert(body: bytes) -> bool:
-    return body.startswith(b"INSERT")
+def _is_insert(request: BaseHTTPRequestHandler) -> bool:
+    return request.headers.get("Content-Type") == "application/octet-stream"
 
 
 def _read_body(request: BaseHTTPRequestHandler) -> bytes:

@@ -1,6 +1,8 @@
 /* Loaded before libc (LD_PRELOAD): the wall clock that a process reads is off by the nanoseconds in a control file. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -10,6 +12,8 @@
 #include <unistd.h>
 
 #define BILLION 1000000000LL
+/* Seconds since 1970 are more, and those of a monotonic clock fewer. */
+#define LEAST_WALL_CLOCK_SECONDS 1000000000LL
 
 static volatile int64_t *offset_ns;
 
@@ -48,4 +52,21 @@ time_t time(time_t *out) {
     time_t now = wall_clock_ns() / BILLION;
     if (out) *out = now;
     return now;
+}
+
+/* Waits until a time of the wall clock: the kernel's is right, so the offset is taken back. */
+typedef int timed_wait(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+
+int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until) {
+    static timed_wait *real;
+    /* Without its version the dynamic linker names the one that was there before 2002. */
+    if (!real) real = (timed_wait *)dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (!real) real = (timed_wait *)dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    struct timespec right = *until;
+    if (offset_ns && right.tv_sec > LEAST_WALL_CLOCK_SECONDS) {
+        int64_t ns = right.tv_sec * BILLION + right.tv_nsec - *offset_ns;
+        right.tv_sec = ns / BILLION;
+        right.tv_nsec = ns % BILLION;
+    }
+    return real(condition, mutex, &right);
 }

@@ -1,6 +1,7 @@
 """The chaos run's verdict finds what is lost, doubled and off; its results can be gone on with."""
 
 import copy
+import re
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.figures import CompactExpected, CompactShown
 from tests.chaos.matrix import Row, line, total
 from tests.chaos.verdict import judge
+from tests.processes import ROOT
 from tests.simulation.oracle_records import BalanceTotals, ChargeFacts, Identity, Place
 
 CREDIT = 1_000_000
@@ -134,3 +136,10 @@ def test_results_of_another_commit_are_not_gone_on_with(tmp_path: Path) -> None:
 
 def test_every_fault_has_a_name_of_its_own() -> None:
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+
+
+def test_every_fault_is_in_the_documents_by_its_name() -> None:
+    """And no other is."""
+    table = (ROOT / "docs" / "chaos.md").read_text(encoding="utf-8").partition("|---|---|")[2]
+    named = re.findall(r"`([a-z0-9-]+)`", table.partition("\n\n")[0])
+    assert sorted(named) == sorted(fault.name for fault in FAULTS)

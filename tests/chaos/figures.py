@@ -3,7 +3,7 @@
 import multiprocessing
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from heapq import merge
@@ -18,7 +18,7 @@ from schemas.codec import decode_dead_letter
 from schemas.topics import TopicNames
 from tests.integration.system import PARTITIONS
 from tests.simulation.observed import Observed, read_outputs, read_topic
-from tests.simulation.oracle import OracleSettings, RawRecord, book_partition
+from tests.simulation.oracle import OracleSettings, RawRecord, book_partition, expect
 from tests.simulation.oracle_clickhouse import read_clickhouse
 from tests.simulation.oracle_kafka import read_input, read_rate_cards
 from tests.simulation.oracle_prices import read_cards
@@ -78,12 +78,12 @@ class CompactShown(Observed):
 
 def expected_of(servers: str, topics: TopicNames, events: int) -> CompactExpected:
     """What the oracle makes of all that was sent."""
-    return _by_partition(_expected_of_partition, CompactExpected(), servers, topics, events)
+    return _by_partition(_expected_of, CompactExpected(), servers, topics, events)
 
 
 def shown_by_kafka(servers: str, topics: TopicNames, events: int) -> CompactShown:
     """What the workers committed."""
-    return _by_partition(_shown_by_partition, CompactShown(), servers, topics, events)
+    return _by_partition(_shown_by, CompactShown(), servers, topics, events)
 
 
 def shown_by_clickhouse(client: Client, database: str) -> CompactShown:
@@ -98,15 +98,13 @@ def shown_by_clickhouse(client: Client, database: str) -> CompactShown:
 
 
 def _by_partition(
-    work: Callable[[str, TopicNames, int], T], total: T, servers: str, topics: TopicNames, events: int
+    work: Callable[[str, TopicNames, Sequence[int]], T], total: T, servers: str, topics: TopicNames, events: int
 ) -> T:
-    """Partition after partition; two at a time in processes of their own when there is much."""
+    """All at once, or partition after partition, two at a time in processes of their own, when there is much."""
     if events <= _IN_PROCESSES_ABOVE:
-        for partition in range(PARTITIONS):
-            _add(total, work(servers, topics, partition))
-        return total
+        return work(servers, topics, range(PARTITIONS))
     with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        for part in [pool.submit(work, servers, topics, partition) for partition in range(PARTITIONS)]:
+        for part in [pool.submit(work, servers, topics, [partition]) for partition in range(PARTITIONS)]:
             _add(total, part.result())
     return total
 
@@ -125,30 +123,38 @@ def _add(total: CompactExpected | CompactShown, part: CompactExpected | CompactS
         total.doubled += part.doubled
 
 
-def _expected_of_partition(servers: str, topics: TopicNames, partition: int) -> CompactExpected:
+def _expected_of(servers: str, topics: TopicNames, partitions: Sequence[int]) -> CompactExpected:
     expected = CompactExpected()
+    settings = OracleSettings(partitions=PARTITIONS, topics=topics)
+    cards = read_rate_cards(servers, topics)
 
-    def counted(records: Iterator[RawRecord]) -> Iterator[RawRecord]:
+    def counted(records: Iterable[RawRecord]) -> Iterator[RawRecord]:
         for record in records:
             expected.usage_records += 1
             yield record
 
-    commands = read_input(servers, topics, "commands", [partition])
-    usage = counted(read_input(servers, topics, "usage", [partition]))
-    records = merge(commands, usage, key=lambda record: record.timestamp_ms)
-    settings = OracleSettings(partitions=PARTITIONS, topics=topics)
-    book_partition(records, expected, read_cards(read_rate_cards(servers, topics)), settings)
+    commands = read_input(servers, topics, "commands", partitions)
+    usage = counted(read_input(servers, topics, "usage", partitions))
+    if len(partitions) > 1:
+        expect([*commands, *usage], cards, settings, expected)
+    else:
+        # Millions: they are booked as they are read.
+        book_partition(merge(commands, usage, key=_append_time), expected, read_cards(cards), settings)
     return expected
 
 
-def _shown_by_partition(servers: str, topics: TopicNames, partition: int) -> CompactShown:
+def _append_time(record: RawRecord) -> int:
+    return record.timestamp_ms
+
+
+def _shown_by(servers: str, topics: TopicNames, partitions: Sequence[int]) -> CompactShown:
     shown = CompactShown()
-    read_outputs(servers, topics, [partition], shown)
+    read_outputs(servers, topics, partitions, shown)
     # They take room by the million, and are another test's.
     shown.versions.clear()
     letters = Counter(
         (letter.topic, letter.partition, letter.offset)
-        for message in read_topic(servers, topics.dead_letters, [partition])
+        for message in read_topic(servers, topics.dead_letters, partitions)
         for letter in [decode_dead_letter(message.value() or b"")]
     )
     shown.doubled += [Place(*place) for place, count in letters.items() if count > 1]

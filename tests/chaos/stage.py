@@ -24,7 +24,7 @@ from tests.servers import KafkaServer
 from tests.topics import make_topics, new_topics
 
 RECOVERY_SECONDS = 120.0
-_SETTLE_SECONDS = 900.0
+_SETTLE_SECONDS = 1_200.0
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _SAY_SECONDS = 15.0

@@ -31,9 +31,14 @@ __all__ = [
 ]
 
 
-def expect(records: Iterable[RawRecord], rate_cards: Iterable[bytes | str], settings: OracleSettings) -> Expected:
+def expect(
+    records: Iterable[RawRecord],
+    rate_cards: Iterable[bytes | str],
+    settings: OracleSettings,
+    expected: Expected | None = None,
+) -> Expected:
     """What a system must show once it has booked these records under these rate cards (raw JSON values)."""
-    expected = Expected()
+    expected = Expected() if expected is None else expected
     cards = read_cards(rate_cards)
     ordered = sorted(records, key=lambda record: record.partition)
     for _, of_partition in groupby(ordered, key=lambda record: record.partition):

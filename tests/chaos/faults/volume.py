@@ -13,7 +13,8 @@ _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 3.0, 9.0
 _ZOMBIE_SECONDS = 9.0
 _DOWN_SECONDS = 1.5
 _LEAST_STRIKES = 6
-_RECOVERY_SECONDS = 600.0
+_RECOVERY_SECONDS = 1_800.0
+_QUICK_RATE = 1_500
 
 
 class _Fate:
@@ -76,6 +77,8 @@ class _Fate:
 def _volume(stage: Stage) -> None:
     """Something dies every few seconds, until all events are sent; the load waits for those that are far behind."""
     fate, strikes = _Fate(stage), 0
+    if not stage.long:
+        stage.load.pace(_QUICK_RATE)
     wanted = stage.events
     while stage.load.sent < wanted or strikes < _LEAST_STRIKES:
         _wait(stage, fate.pause_seconds())

@@ -54,6 +54,10 @@ time_t time(time_t *out) {
     return now;
 }
 
+int timespec_get(struct timespec *out, int base) {
+    return clock_gettime(CLOCK_REALTIME, out) ? 0 : base;
+}
+
 /* Waits until a time of the wall clock: the kernel's is right, so the offset is taken back. */
 typedef int timed_wait(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
 

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench chaos format clean
+.PHONY: help setup demo test check bench chaos fuzz audit format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -34,6 +34,16 @@ bench: setup ## the worker against a plain librdkafka loop and naive Faust, as r
 
 chaos: setup ## every fault on real Kafka and ClickHouse, and the crash matrix (ARGS=--list names them)
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: setup $(VENV)/.fuzz ## hostile input for ten minutes (ARGS="--seconds 60" is shorter); fails when it finds any
+	@$(BIN)/python -m tests.hostile $(ARGS)
+
+$(VENV)/.fuzz: $(VENV)/.synced
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --frozen --quiet --inexact --group fuzz --python $(BIN)/python
+	@touch $@
+
+audit: setup ## known vulnerabilities and withdrawn releases of what is locked (exit 3 when nobody could be asked)
+	@$(BIN)/python -m tests.audit $(ARGS)
 
 format: setup ## format the code
 	@$(BIN)/ruff format .

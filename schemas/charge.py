@@ -24,6 +24,10 @@ class Charge(Struct, frozen=True, array_like=True, gc=False):
     offset: int
 
 
+ChargeRow = tuple[Account, str, EventId, Agent, Conversation, str, Node, int, int, int, RateCardVersion, int, int, int]
+"""A Charge as the worker carries it: written alike, made and read in less time."""
+
+
 class ChargeBatch(Struct, frozen=True, array_like=True, gc=False):
     """Charges of one partition in booking order; the first one's place among its checkpoint's bookings is `sequence`.
 

@@ -13,6 +13,8 @@ from schemas.identifiers import Account, GrantId
 from schemas.usage import LONGEST_NAME
 
 LARGEST_GRANT_CREDITS = 10**9
+LARGEST_AMOUNT_MINOR = 10**15
+"""Of money: every reader of JSON has integers so large, exactly."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 GrantName = Annotated[GrantId, Meta(min_length=1, max_length=LONGEST_NAME)]
@@ -27,10 +29,10 @@ class Grant(Struct, frozen=True, gc=False, tag_field="kind", tag="grant"):
 
 
 class Payment(Struct, frozen=True, gc=False):
-    """Money received: `amount_minor` in the currency's minor unit; `reference` is unique."""
+    """Money received: `amount_minor` in the currency's minor unit, at most 10¹⁵; `reference` is unique."""
 
     reference: Name
-    amount_minor: Annotated[int, Meta(ge=0)]
+    amount_minor: Annotated[int, Meta(ge=0, le=LARGEST_AMOUNT_MINOR)]
     # The pattern alone would let a line break follow.
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)]
 

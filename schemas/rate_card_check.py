@@ -17,7 +17,9 @@ LARGEST_PRICE_CREDITS = 10**12
 
 def problems(card: RateCard) -> list[str]:
     """Every reason not to use the card, each naming node and field; empty when there is none."""
-    return [f"node {node!r}: {problem}" for node, price in card.prices.items() for problem in _of_node(node, price)]
+    return [
+        f"node {_named(node)}: {problem}" for node, price in card.prices.items() for problem in _of_node(node, price)
+    ]
 
 
 def _of_node(node: str, price: NodePrice) -> Iterator[str]:
@@ -81,6 +83,10 @@ def _costs_something_that_rounds_to_nothing(price: NodePrice) -> bool:
         start = end
     cost = max(cost, Fraction(price.minimum_credits))
     return cost > 0 and round(cost * MICROCREDITS_PER_CREDIT) == 0
+
+
+def _named(node: str) -> str:
+    return repr(node if len(node) <= LONGEST_NAME else f"{node[:LONGEST_NAME]}…")
 
 
 def _shown(amount: Decimal) -> str:

@@ -213,7 +213,7 @@ def _fold_rate_card(cards: object, value: bytes) -> RateCards:
     try:
         folded = cards.with_card(decode_rate_card(value))
     except msgspec.MsgspecError as error:
-        logger.error("a record of the rate cards' topic is not used: %s: %r", error, value[:200])  # noqa: TRY400  told
+        logger.error("a record of the rate cards' topic is not used: %s: %r", str(error)[:500], value[:200])  # noqa: TRY400  told
         return cards
     for key in folded.unused.keys() - cards.unused.keys():
         logger.warning("%s", folded.unused[key])

@@ -1,6 +1,6 @@
 """The dedup window of a partition, as a log of the engine: restored from what its checkpoints appended."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -40,12 +40,12 @@ class DedupLog:
     def memory_bytes(self) -> int:
         return self._window.memory_bytes
 
-    def admit(self, identities: Sequence[bytes], contents: Sequence[bytes], clocks_ms: list[int]) -> list[int]:
+    def admit(self, identities: bytes, contents: bytes, clocks_ms: list[int]) -> list[int]:
         """Of each event in order: new (and remembered from now on), a duplicate, or a conflict."""
         if not identities:
             return []
-        columns = np.frombuffer(b"".join(contents), ">u8").astype(np.uint64)
-        outcomes: list[int] = self._window.admit(b"".join(identities), columns, clocks_ms).tolist()
+        columns = np.frombuffer(contents, ">u8").astype(np.uint64)
+        outcomes: list[int] = self._window.admit(identities, columns, clocks_ms).tolist()
         return outcomes
 
     def expire(self, clock_ms: int) -> None:

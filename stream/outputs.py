@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
+import msgspec
 from confluent_kafka import Message
 
-from schemas.charge import Charge, ChargeBatch
+from schemas.charge import ChargeRow
 from schemas.codec import encode_json, encode_packed
 from schemas.dead_letter import LARGEST_DEAD_LETTER_BYTES, DeadLetter
 from schemas.rollup import Rollup, RollupBatch
@@ -15,16 +16,26 @@ from stream.rules.outcome import FIXES, Reject
 
 _CHARGES_AT_ONCE = 2_000
 _ROLLUPS_AT_ONCE = 4_000
+_HEAD_BYTES = 64
+"""What stands before the rows of a packed record takes less."""
 
 
 class Outputs:
     """The outputs of one partition since its last checkpoint."""
 
     def __init__(self, topics: TopicNames, partition: int) -> None:
-        self.charges: list[Charge] = []
         self._topics = topics
         self._partition = partition
+        self._charges: list[ChargeRow] = []
+        self._encoded_charges: list[tuple[int, bytes]] = []
+        self._encoded_count = 0
         self._dead_letters: list[tuple[Reject, Message, int]] = []
+
+    def charge(self, charges: Sequence[ChargeRow]) -> None:
+        """Take charges in booking order."""
+        self._charges += charges
+        if len(self._charges) >= _CHARGES_AT_ONCE:
+            self._encode_charges()
 
     def reject(self, reject: Reject, record: Message, clock_ms: int) -> None:
         """Keep a rejected record for the dead letters, with its bytes and place."""
@@ -34,25 +45,32 @@ class Outputs:
         """Everything collected and the given rollup rows, as records of checkpoint `version`."""
         partition, topics = self._partition, self._topics
 
-        def encode_charges(charges: Sequence[Charge], first: int) -> bytes:
-            return encode_packed(ChargeBatch(partition, version, first, booked_at_ms, list(charges)))
-
-        def encode_rollups(rows: Sequence[Rollup], _: int) -> bytes:
+        def encode_rollups(rows: Sequence[Rollup]) -> bytes:
             return encode_packed(RollupBatch(partition, version, list(rows)))
 
-        charges, self.charges = self.charges, []
+        self._encode_charges()
+        charges, self._encoded_charges, self._encoded_count = self._encoded_charges, [], 0
         dead_letters, self._dead_letters = self._dead_letters, []
         records: list[Record] = [
-            (topics.charges, None, value) for value in pack(charges, encode_charges, PACKED_BYTES, _CHARGES_AT_ONCE)
+            # A ChargeBatch, whose charges are encoded already.
+            (topics.charges, None, encode_packed((partition, version, first, booked_at_ms, msgspec.Raw(rows))))
+            for first, rows in charges
         ]
         records += [
-            (topics.rollups, None, value) for value in pack(rollups, encode_rollups, PACKED_BYTES, _ROLLUPS_AT_ONCE)
+            (topics.rollups, None, value) for _, value in pack(rollups, encode_rollups, PACKED_BYTES, _ROLLUPS_AT_ONCE)
         ]
         records += [
             (topics.dead_letters, None, encode_json(_dead_letter(*each, version, booked_at_ms)))
             for each in dead_letters
         ]
         return records
+
+    def _encode_charges(self) -> None:
+        """While their names are in the processor's caches; a checkpoint later, each would be fetched from memory."""
+        charges, self._charges = self._charges, []
+        for first, rows in pack(charges, encode_packed, PACKED_BYTES - _HEAD_BYTES, _CHARGES_AT_ONCE):
+            self._encoded_charges.append((self._encoded_count + first, rows))
+        self._encoded_count += len(charges)
 
 
 def _dead_letter(reject: Reject, record: Message, clock_ms: int, version: int, booked_at_ms: int) -> DeadLetter:

@@ -5,14 +5,16 @@ rejected can be repaired and sent again.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import compress
+from typing import Final
 
 from confluent_kafka import Message
 
 from schemas.balance import Balance
-from schemas.charge import Charge
+from schemas.charge import ChargeRow
 from schemas.dead_letter import Reason
-from schemas.identifiers import RateCardVersion
+from schemas.identifiers import Account
 from schemas.rate_card import DEFAULT_LINE
 from stream.dedup_log import DedupLog
 from stream.engine.lane import MANY, Run
@@ -24,15 +26,14 @@ from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS, burn
 from stream.rules.commands import REMEMBERED_MS, Remembered
 from stream.rules.dedup import Outcome
 from stream.rules.grants import book_command
-from stream.rules.identity import content, identity
+from stream.rules.identity import contents, identities
 from stream.rules.outcome import Reject
 from stream.rules.partitioning import PartitionsFor, check_partitions
-from stream.rules.pricing import CostTooLargeError
+from stream.rules.pricing import CompiledCard, CostTooLargeError
 from stream.rules.rate_cards import RateCards
 from stream.rules.rollup import OpenRollups
 from stream.rules.usage import (
     FUTURE_TOLERANCE_US,
-    US_PER_HOUR,
     Received,
     microseconds,
     quantity_in_micros,
@@ -46,14 +47,19 @@ _NEW, _DUPLICATE, _CONFLICT = map(int, (Outcome.NEW, Outcome.DUPLICATE, Outcome.
 # What so many records are read into stays in a core's cache until they are booked: 5,000 take 1.5 µs an event more.
 _RECORDS_AT_ONCE = 1_000
 
+_ACCOUNT: Final = 0
+_COST: Final = 8
+_MESSAGES: Final = 9
+_CLOCK_MS: Final = 12
+_OFFSET: Final = 13
+"""Places in a charge."""
 
-Arrived = tuple[Received, int, Message]
-"""An event that could be read, the clock at its arrival in ms, and its record."""
 
-Priced = tuple[Received, int, int, int, int, int, RateCardVersion, Message, bytes, bytes]
-"""An event that may be booked, if it is no duplicate: the event, the clock in ms, when it occurred in µs, its quantity
-in 10⁻⁶ units, its cost in microcredits, the messages it counts as, its rate card, its record, its identity and content.
-A plain tuple, since one of a class takes a tenth of the time that an event has."""
+Priced = tuple[list[ChargeRow], list[Message]]
+"""The charges of events that may be booked, if they are no duplicates, and the record of each."""
+
+Window = tuple[int, int, int, CompiledCard | None]
+"""At a clock in ms: from when until before when, in µs, an event is accepted and has this rate card's price."""
 
 
 class Pipeline:
@@ -83,7 +89,7 @@ class Pipeline:
         self._horizon_us = horizon_us
         self._outcomes = outcomes
         self._clock_ms = 0
-        self._line = self.rate_cards.interval_at(DEFAULT_LINE, 0)
+        self._window: Window = (0, 0, 0, None)
 
     def apply(self, runs: Sequence[Run], version: int, clock_ms: int) -> int:
         """Book records in order; the clock after them."""
@@ -97,7 +103,7 @@ class Pipeline:
         """Price with these rate cards from the next batch on."""
         assert isinstance(broadcast, RateCards)  # noqa: S101  the app's broadcast folds into nothing else
         self.rate_cards = broadcast
-        self._line = broadcast.interval_at(DEFAULT_LINE, 0)
+        self._window = (0, 0, 0, None)
 
     def drain(self, version: int, booked_at_ms: int) -> list[Record]:
         """Every output since the last checkpoint, and the ids to remember."""
@@ -111,12 +117,19 @@ class Pipeline:
 
     def _book_usage(self, records: Sequence[Message], version: int, clock_ms: int) -> int:
         for first in range(0, len(records), _RECORDS_AT_ONCE):
-            arrived, clock_ms = self._read(records[first : first + _RECORDS_AT_ONCE], clock_ms)
-            self._book_new(self._price_all(arrived), version)
+            priced, clock_ms = self._price_all(records[first : first + _RECORDS_AT_ONCE], clock_ms)
+            booked = self._burn(self._deduplicate(priced), version)
+            self._rollups.add(booked, version)
+            self._outputs.charge(booked)
+            self._outcomes["booked"] += len(booked)
         return clock_ms
 
-    def _read(self, records: Sequence[Message], clock_ms: int) -> tuple[list[Arrived], int]:
-        arrived: list[Arrived] = []
+    def _price_all(self, records: Sequence[Message], clock_ms: int) -> tuple[Priced, int]:
+        """Read, check and price records in order; the clock after them."""
+        balances = self.balances
+        charges: list[ChargeRow] = []
+        kept: list[Message] = []
+        unknown: dict[Account, None] = {}
         for record in records:
             ingested_at_ms = record.timestamp()[1]
             if ingested_at_ms > clock_ms:
@@ -124,44 +137,32 @@ class Pipeline:
             event = read_usage(record.value(), record.key())
             if isinstance(event, Reject):
                 self._reject(event, record, clock_ms)
+                continue
+            balance = balances.get(event.subject)
+            if balance is None:
+                account = event.subject
+                unknown[account] = None
             else:
-                arrived.append((event, clock_ms, record))
-        return arrived, clock_ms
-
-    def _price_all(self, arrived: Sequence[Arrived]) -> list[Priced]:
-        balances = self.balances
-        # On first sight of an account; those that have a balance were checked then.
-        unknown = {event.subject for event, _, _ in arrived if event.subject not in balances}
-        misplaced = check_partitions(unknown, self._partition, self._partitions_for) if unknown else {}
-        priced: list[Priced] = []
-        for event, clock_ms, record in arrived:
-            found = misplaced.get(event.subject) or self._price(event, clock_ms, record)
-            if isinstance(found, tuple):
-                priced.append(found)
+                # The same object for all: its hash is known, and rows that keep it need no copy.
+                account = balance.account
+            charge = self._price(event, account, clock_ms, record.offset() or 0)
+            if isinstance(charge, Reject):
+                misplaced = self._check_partition(account) if balance is None else None
+                self._reject(misplaced or charge, record, clock_ms)
             else:
-                self._reject(found, record, clock_ms)
-        return priced
+                charges.append(charge)
+                kept.append(record)
+        return self._without_misplaced((charges, kept), unknown), clock_ms
 
-    def _book_new(self, priced: Sequence[Priced], version: int) -> None:
-        outcomes = self._deduplicate(priced)
-        for each, outcome in zip(priced, outcomes, strict=True):
-            if outcome == _NEW:
-                self._charge(each, version)
-            elif outcome == _CONFLICT:
-                event, clock_ms, record = each[0], each[1], each[7]
-                detail = f"{event.source} used the id {event.id!r} for another event"
-                self._reject(Reject(Reason.EVENT_ID_REUSED, detail, event.subject), record, clock_ms)
-        self._outcomes["duplicate"] += outcomes.count(_DUPLICATE)
-
-    def _price(self, event: Received, clock_ms: int, record: Message) -> Priced | Reject:
-        account, used = event.subject, event.data
+    def _price(self, event: Received, account: Account, clock_ms: int, offset: int) -> ChargeRow | Reject:
+        used = event.data
         occurred_at_us = microseconds(event.time)
-        clock_us = clock_ms * 1_000
-        if not clock_us - self._horizon_us <= occurred_at_us <= clock_us + FUTURE_TOLERANCE_US:
-            return wrong_time(event, occurred_at_us, clock_us, self._horizon_us)
-        from_us, until_us, card = self._line
-        if not from_us <= occurred_at_us < until_us:
-            from_us, until_us, card = self._line = self.rate_cards.interval_at(DEFAULT_LINE, occurred_at_us)
+        priced_at_ms, from_us, until_us, card = self._window
+        if priced_at_ms != clock_ms or not from_us <= occurred_at_us < until_us:
+            clock_us = clock_ms * 1_000
+            if not clock_us - self._horizon_us <= occurred_at_us <= clock_us + FUTURE_TOLERANCE_US:
+                return wrong_time(event, occurred_at_us, clock_us, self._horizon_us)
+            card = self._look_up(clock_ms, occurred_at_us)
         if card is None:
             return Reject(Reason.NO_RATE_CARD, f"no rate card is effective at {event.time.isoformat()}", account)
         price = card.prices.get(used.node)
@@ -173,59 +174,75 @@ class Pipeline:
         except CostTooLargeError as error:
             return Reject(Reason.COST_TOO_LARGE, str(error), account)
         return (
-            event,
-            clock_ms,
-            occurred_at_us,
+            account,
+            event.source,
+            event.id,
+            used.agent,
+            used.conversation,
+            used.channel,
+            price.node,
             quantity,
             cost,
             price.messages,
             card.version,
-            record,
-            identity(account, event.source, event.id),
-            content(occurred_at_us, used.agent, used.conversation, used.channel, used.node, quantity),
+            occurred_at_us,
+            clock_ms,
+            offset,
         )
 
-    def _deduplicate(self, priced: Sequence[Priced]) -> list[int]:
-        identities, contents = [each[8] for each in priced], [each[9] for each in priced]
-        return self.dedup.admit(identities, contents, [each[1] for each in priced])
+    def _look_up(self, clock_ms: int, occurred_at_us: int) -> CompiledCard | None:
+        """The card effective at that time; noted with the times that it prices at this clock."""
+        from_us, until_us, card = self.rate_cards.interval_at(DEFAULT_LINE, occurred_at_us)
+        clock_us = clock_ms * 1_000
+        earliest_us, latest_us = clock_us - self._horizon_us, clock_us + FUTURE_TOLERANCE_US
+        self._window = (clock_ms, max(from_us, earliest_us), min(until_us, latest_us + 1), card)
+        return card
 
-    def _charge(self, priced: Priced, version: int) -> None:
-        event, clock_ms, occurred_at_us, quantity, cost, messages, rate_card, record, _, _ = priced
-        account, used = event.subject, event.data
-        agent, channel, node = used.agent, used.channel, used.node
-        balance = self.balances.get(account)
-        if balance is None:
-            balance = self.balances[account] = burndown.open_by_usage(account, clock_ms)
-        elif balance.charged_microcredits + cost > LARGEST_TOTAL_MICROCREDITS:
-            detail = f"with it the account would have used more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
-            self._reject(Reject(Reason.COST_TOO_LARGE, detail, account), record, clock_ms)
-            return
-        burn(balance, cost, messages, clock_ms)
-        if balance.version != version:
-            balance.version = version
-            self.balances.changed.append(balance)
-        self._rollups.add(
-            (account, occurred_at_us // US_PER_HOUR, channel, agent, node), version, messages, quantity, cost
-        )
-        self._outputs.charges.append(
-            Charge(
-                account,
-                event.source,
-                event.id,
-                agent,
-                used.conversation,
-                channel,
-                node,
-                quantity,
-                cost,
-                messages,
-                rate_card,
-                occurred_at_us,
-                clock_ms,
-                record.offset() or 0,
-            )
-        )
-        self._outcomes["booked"] += 1
+    def _without_misplaced(self, priced: Priced, unknown: Collection[Account]) -> Priced:
+        """Accounts are checked on first sight; those that have a balance were checked then."""
+        misplaced = check_partitions(unknown, self._partition, self._partitions_for) if unknown else {}
+        if not misplaced:
+            return priced
+        for charge, record in zip(*priced, strict=True):
+            if charge[_ACCOUNT] in misplaced:
+                self._reject(misplaced[charge[_ACCOUNT]], record, charge[_CLOCK_MS])
+        return _those(priced, [charge[_ACCOUNT] not in misplaced for charge in priced[0]])
+
+    def _deduplicate(self, priced: Priced) -> Priced:
+        """Without the duplicates; the others are remembered."""
+        charges = priced[0]
+        clocks_ms = [charge[_CLOCK_MS] for charge in charges]
+        outcomes = self.dedup.admit(identities(charges), contents(charges), clocks_ms)
+        if not any(outcomes):
+            return priced
+        self._outcomes["duplicate"] += outcomes.count(_DUPLICATE)
+        for outcome, charge, record in zip(outcomes, *priced, strict=True):
+            if outcome == _CONFLICT:
+                account, source, event_id, *_ = charge
+                detail = f"{source} used the id {event_id!r} for another event"
+                self._reject(Reject(Reason.EVENT_ID_REUSED, detail, account), record, charge[_CLOCK_MS])
+        return _those(priced, [outcome == _NEW for outcome in outcomes])
+
+    def _burn(self, priced: Priced, version: int) -> list[ChargeRow]:
+        """Take what each event cost from its account's balance; the charges that are booked."""
+        balances, changed = self.balances, self.balances.changed
+        refused: set[int] = set()
+        for charge, record in zip(*priced, strict=True):
+            account, cost, clock_ms = charge[_ACCOUNT], charge[_COST], charge[_CLOCK_MS]
+            balance = balances.get(account)
+            if balance is None:
+                balance = balances[account] = burndown.open_by_usage(account, clock_ms)
+            elif balance.charged_microcredits + cost > LARGEST_TOTAL_MICROCREDITS:
+                detail = f"with it the account would have used more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
+                self._reject(Reject(Reason.COST_TOO_LARGE, detail, account), record, clock_ms)
+                refused.add(charge[_OFFSET])
+                continue
+            burn(balance, cost, charge[_MESSAGES], clock_ms)
+            if balance.version != version:
+                balance.version = version
+                changed.append(balance)
+        charges = priced[0]
+        return [charge for charge in charges if charge[_OFFSET] not in refused] if refused else charges
 
     def _book_commands(self, records: Sequence[Message], version: int, clock_ms: int) -> int:
         for record in records:
@@ -259,3 +276,8 @@ class Pipeline:
     def _reject(self, reject: Reject, record: Message, clock_ms: int) -> None:
         self._outcomes[reject.reason] += 1
         self._outputs.reject(reject, record, clock_ms)
+
+
+def _those(priced: Priced, chosen: Sequence[bool]) -> Priced:
+    charges, records = priced
+    return list(compress(charges, chosen)), list(compress(records, chosen))

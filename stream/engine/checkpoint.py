@@ -11,8 +11,9 @@ the old transaction, and the partition's progress tells whether it was committed
 
 import contextlib
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -67,7 +68,10 @@ class UnwritableCheckpointError(Exception):
 
 
 class CheckpointWriter:
-    """The transactional producer of a partition. Its methods block: they run in a thread, one at a time."""
+    """The transactional producer of a partition. Its methods block: they run in a thread, one at a time.
+
+    Only `close` may be called while another runs: whoever has the writer `in_use` then ends the producer at last.
+    """
 
     def __init__(
         self,
@@ -95,6 +99,21 @@ class CheckpointWriter:
         self._read_progress = read_progress
         self._ownership = ownership
         self._producer: Producer | None = None
+        self._lock = threading.Lock()
+        self._in_use = self._closed = False
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Until this is over the producer is the caller's alone, and is not closed by others."""
+        with self._lock:
+            self._in_use = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_use = False
+            if self._closed:
+                self.close()
 
     def fence(self) -> bool:
         """Fence whoever wrote before, and abort what it left open; False when the partition is not ours."""
@@ -118,7 +137,11 @@ class CheckpointWriter:
 
     def close(self) -> None:
         """Abort what is open, so that readers need not wait for its time-out, and end the producer."""
-        producer, self._producer = self._producer, None
+        with self._lock:
+            self._closed = True
+            if self._in_use:
+                return
+            producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(KafkaException):
                 producer.abort_transaction(_ABORT_SECONDS)
@@ -137,6 +160,10 @@ class CheckpointWriter:
 
     def write(self, checkpoint: Checkpoint) -> Outcome:
         """Write a checkpoint once, whatever that takes."""
+        with self.in_use():
+            return self._write(checkpoint)
+
+    def _write(self, checkpoint: Checkpoint) -> Outcome:
         records = [*checkpoint.records, *self._progress_records(checkpoint)]
         header = str(checkpoint.progress.version).encode()
         for attempt in range(MOST_ATTEMPTS):

@@ -38,6 +38,7 @@ class Holding:
         self.in_flight: asyncio.Task[None] | None = None
         self.restored_records = 0
         self.waiting_since: float | None = None
+        self.held_back_since: float | None = None
         self.since = time.monotonic()
 
     def enter(self, phase: Phase) -> None:

@@ -1,11 +1,15 @@
 """A lane carries one partition's inputs from the reader to the stream: merged by append time, cut into batches.
 
 The first input is the many (usage), the second the few (commands); at equal append times the second goes first.
-A record waits until the other input is known to hold nothing older: it has a newer record waiting, or it has been
-at its end for `grace_seconds` since the record was received. Clocks of different machines are never compared.
+A record waits until the other input is known to hold nothing older: it has a newer record waiting, or all that its log
+held `grace_seconds` after the record was received has been read. Clocks of different machines are never compared.
+
+The end that a reader of committed records meets is the last stable offset. While a transaction is open its records are
+behind that end and before the high watermark, so only an end that reaches the high watermark is the end of the log.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from confluent_kafka import Message
 from msgspec import Struct
@@ -36,9 +40,19 @@ class Batch(Struct, frozen=True, gc=False):
 
 
 class Lane:
-    """The unbooked records of one partition, in the reader's thread."""
+    """The unbooked records of one partition, in the reader's thread.
 
-    def __init__(self, partition: int, epoch: int, position: Offsets, grace_seconds: float) -> None:
+    `high_watermark` tells that of an input as the last fetch had it, below 0 while it is not known.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        epoch: int,
+        position: Offsets,
+        grace_seconds: float,
+        high_watermark: Callable[[int], int],
+    ) -> None:
         self.partition = partition
         self.epoch = epoch
         self.grace_seconds = grace_seconds
@@ -51,6 +65,10 @@ class Lane:
         self._waiting_records = [0, 0]
         self._waiting_bytes = [0, 0]
         self._at_end = [False, False]
+        self._ends = [-1, -1]
+        self._high_watermark = high_watermark
+        self._looked = [(float("-inf"), 0), (float("-inf"), 0)]
+        """When the log's end was last noted, and where it was then."""
 
     def receive(self, which: int, records: list[Message], received: float) -> None:
         """Take records of one input, in order; `received` is this machine's monotonic clock, in seconds."""
@@ -62,9 +80,10 @@ class Lane:
         else:
             self._few.extend((received, record) for record in records)
 
-    def reached_end(self, which: int) -> None:
-        """The input holds nothing that was not received."""
+    def reached_end(self, which: int, offset: int) -> None:
+        """All records of the input before its last stable offset, which is given, were received."""
         self._at_end[which] = True
+        self._ends[which] = offset
 
     @property
     def position(self) -> Offsets:
@@ -81,7 +100,10 @@ class Lane:
 
     @property
     def hungry(self) -> bool:
-        """Less than a batch waits, and there is more to read."""
+        """Less than a batch waits, and there is more to read; or what waits may not be booked without it."""
+        lacking = self.lacking
+        if lacking is not None and not self._read_to_its_end(lacking):
+            return True
         return not self.caught_up and self.waiting_records < LARGEST_BATCH_RECORDS and not self.full(MANY)
 
     def full(self, which: int) -> bool:
@@ -90,8 +112,16 @@ class Lane:
 
     @property
     def caught_up(self) -> bool:
-        """Both inputs are read to their ends and nothing waits."""
+        """Both inputs are read to their last stable offsets and nothing waits."""
         return all(self._at_end) and not self.waiting_records
+
+    @property
+    def lacking(self) -> int | None:
+        """The input of which nothing waits while records of the other one do."""
+        for which, other in ((MANY, FEW), (FEW, MANY)):
+            if self._waiting_records[other] and not self._waiting_records[which]:
+                return which
+        return None
 
     def take(self, now: float) -> Batch | None:
         """The next batch, or None while nothing may be booked yet."""
@@ -117,8 +147,20 @@ class Lane:
             self.partition, self.epoch, after, self._position, runs, LARGEST_BATCH_RECORDS - left, sum(taken_bytes)
         )
 
+    def _read_to_its_end(self, which: int) -> bool:
+        return self._at_end[which] and 0 <= self._high_watermark(which) <= self._ends[which]
+
     def _settled(self, other: int, received: float, now: float) -> bool:
-        return self._at_end[other] and now - received >= self.grace_seconds
+        """Whether the other input, of which nothing waits, holds nothing older than a record received then."""
+        if not self._at_end[other] or now - received < self.grace_seconds:
+            return False
+        high = self._high_watermark(other)
+        if high < 0:
+            return False
+        if self._looked[other][0] - received < self.grace_seconds:
+            self._looked[other] = now, high
+        # Transactions that begin one before the other ends would else hold a record back for ever.
+        return self._ends[other] >= min(high, self._looked[other][1])
 
     def _take_one_run(self, runs: list[Run], room: int) -> int:
         """Move what comes before the next record of the few, or that record itself."""

@@ -10,13 +10,10 @@ T = TypeVar("T")
 
 
 def pack(
-    rows: Sequence[T], encode: Callable[[Sequence[T], int], bytes], limit_bytes: int, rows_at_once: int
-) -> list[bytes]:
-    """Rows in records of at most `limit_bytes`; a single row larger than that stands alone.
-
-    `encode` is given rows and the place of the first among all of them.
-    """
-    packed: list[bytes] = []
+    rows: Sequence[T], encode: Callable[[Sequence[T]], bytes], limit_bytes: int, rows_at_once: int
+) -> list[tuple[int, bytes]]:
+    """Rows in records of at most `limit_bytes`, each with the place of its first row; a larger row stands alone."""
+    packed: list[tuple[int, bytes]] = []
     for first in range(0, len(rows), rows_at_once):
         _pack_chunk(rows[first : first + rows_at_once], first, encode, limit_bytes, packed)
     return packed
@@ -25,13 +22,13 @@ def pack(
 def _pack_chunk(
     rows: Sequence[T],
     first: int,
-    encode: Callable[[Sequence[T], int], bytes],
+    encode: Callable[[Sequence[T]], bytes],
     limit_bytes: int,
-    packed: list[bytes],
+    packed: list[tuple[int, bytes]],
 ) -> None:
-    value = encode(rows, first)
+    value = encode(rows)
     if len(value) <= limit_bytes or len(rows) == 1:
-        packed.append(value)
+        packed.append((first, value))
         return
     middle = len(rows) // 2
     _pack_chunk(rows[:middle], first, encode, limit_bytes, packed)

@@ -408,11 +408,8 @@ class Owner:
         holding.partition = None
         if self.holdings.get(holding.number) is holding:
             del self.holdings[holding.number]
-        writer = holding.writer
-        if writer is not None and holding.in_flight is None:
-            self._checkpoints.submit(writer.close)
-        elif writer is not None and holding.in_flight is not None:
-            holding.in_flight.add_done_callback(lambda _: self._checkpoints.submit(writer.close))
+        if holding.writer is not None:
+            self._checkpoints.submit(holding.writer.close)
 
     # --- tasks and threads ---
 

@@ -3,6 +3,7 @@
 Every method runs in one thread of its own, one call after the other: a poll never sees half of an assignment.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ _GATHER_SECONDS = 0.005
 _STARVED_SECONDS = 0.001
 _POLL_BYTES = 32 << 20
 _STATISTICS_MS = 1_000
+_LEAST_FETCH_WAIT_MS, _MOST_FETCH_WAIT_MS = 10, 50
 
 
 Place = tuple[str | None, int | None]
@@ -64,12 +66,19 @@ class Reader:
                 # A default would silently begin elsewhere when progress is outside the log.
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
-                "fetch.wait.max.ms": 50,
+                # A lane's grace is meant to outlast a fetch: an open transaction shows in none that came before it.
+                "fetch.wait.max.ms": max(_LEAST_FETCH_WAIT_MS, min(_MOST_FETCH_WAIT_MS, int(grace_seconds * 500))),
+                "fetch.queue.backoff.ms": _LEAST_FETCH_WAIT_MS,
                 "queued.max.messages.kbytes": 65_536,
                 "statistics.interval.ms": _STATISTICS_MS,
                 "stats_cb": self._note_ends,
             }
         )
+
+    @property
+    def inputs(self) -> tuple[str, str]:
+        """The topics: the many, and the few."""
+        return self._inputs
 
     @property
     def thread(self) -> ThreadPoolExecutor:
@@ -154,30 +163,30 @@ class Reader:
     def _receive(self, messages: list[Message]) -> None:
         received = time.monotonic()
         runs: dict[Place, list[Message]] = {}
-        ended: set[Place] = set()
+        ended: dict[Place, int] = {}
         errors: list[tuple[Place, KafkaError]] = []
         for message in messages:
             place = (message.topic(), message.partition())
             error = message.error()
             if error is None:
-                ended.discard(place)
+                ended.pop(place, None)
                 run = runs.get(place)
                 if run is None:
                     runs[place] = [message]
                 else:
                     run.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
-                ended.add(place)
+                ended[place] = message.offset() or 0
             else:
                 errors.append((place, error))
         for place, run in runs.items():
             lane = self._lane_of(place)
             if lane is not None:
                 lane.receive(self._which[place[0] or ""], run, received)
-        for place in ended:
+        for place, offset in ended.items():
             lane = self._lane_of(place)
             if lane is not None:
-                lane.reached_end(self._which[place[0] or ""])
+                lane.reached_end(self._which[place[0] or ""], offset)
         # Only now: whatever an error leads to, no record that was consumed is missing.
         for place, error in errors:
             self._meet(place, error)
@@ -237,8 +246,14 @@ class Reader:
     def _new_lane(self, partition: int, position: Offsets) -> int:
         epoch = self._epochs[partition] = self._epochs.get(partition, 0) + 1
         self.lost.pop(partition, None)
-        self._lanes[partition] = Lane(partition, epoch, position, self._grace_seconds)
+        self._lanes[partition] = Lane(
+            partition, epoch, position, self._grace_seconds, functools.partial(self._high_watermark, partition)
+        )
         return epoch
+
+    def _high_watermark(self, partition: int, which: int) -> int:
+        """As the last fetch had it, read_committed or not: asked of the broker it would be the last stable offset."""
+        return self._consumer.get_watermark_offsets(TopicPartition(self._inputs[which], partition), cached=True)[1]
 
     def _places(self, partition: int, position: Offsets) -> list[TopicPartition]:
         return [TopicPartition(topic, partition, position[self._which[topic]]) for topic in self._inputs]

@@ -87,6 +87,10 @@ class Recovery:
 
     def run(self, writer: CheckpointWriter, processor: Processor) -> Restored:
         """Take the partition over: see the module."""
+        with writer.in_use():
+            return self._run(writer, processor)
+
+    def _run(self, writer: CheckpointWriter, processor: Processor) -> Restored:
         if not writer.fence():
             raise CancelledTakeOverError
         crash_points.reach("takeover.fenced")

@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from schemas.command import LARGEST_GRANT_CREDITS, Payment
-from schemas.credits import MICROCREDITS_PER_CREDIT, parse_credits
+from schemas.command import Payment
 from schemas.dead_letter import Reason
 from schemas.identifiers import Account, GrantId
 from schemas.usage import LARGEST_EVENT_BYTES, LONGEST_NAME
-from stream.rules.envelope import diagnose_command
+from stream.rules.envelope import diagnose_command, grant_microcredits, repetition_in_command
 from stream.rules.outcome import Reject
 from stream.rules.usage import FUTURE_TOLERANCE_US, microseconds
 
@@ -79,6 +78,9 @@ def read_command(value: bytes | None, key: bytes | None) -> ReceivedCommand | Re
         command = _decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return diagnose_command(value)
+    # Commands are few, and money: what usage cannot afford is checked here.
+    if (repetition := repetition_in_command(value)) is not None:
+        return repetition
     try:
         granted_microcredits(command)
     except ValueError as error:
@@ -91,10 +93,7 @@ def read_command(value: bytes | None, key: bytes | None) -> ReceivedCommand | Re
 
 def granted_microcredits(command: ReceivedCommand) -> int:
     """What a grant or top-up gives; ValueError says what is allowed."""
-    microcredits = parse_credits(command.data.credits)
-    if not 0 < microcredits <= LARGEST_GRANT_CREDITS * MICROCREDITS_PER_CREDIT:
-        raise ValueError(f"credits {str(command.data.credits)[:60]} is not above 0 and at most 10^9")
-    return microcredits
+    return grant_microcredits(command.data.credits)
 
 
 def check_command_time(command: ReceivedCommand, clock_ms: int) -> Reject | None:

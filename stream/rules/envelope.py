@@ -1,35 +1,27 @@
 """Why a CloudEvent was not readable: the slow path, taken once the fast decoder refused the bytes."""
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any, NoReturn, TypeGuard
+from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from schemas.credits import parse_micros
+from schemas.command import LARGEST_AMOUNT_MINOR, LARGEST_GRANT_CREDITS
+from schemas.credits import MICROCREDITS_PER_CREDIT, parse_credits, parse_micros
 from schemas.dead_letter import Reason
 from schemas.usage import LARGEST_QUANTITY, LONGEST_NAME, Channel
+from stream.rules.json_text import Fields, Number, kind, parse, repeated_name, show
 from stream.rules.outcome import Reject
 
-Fields = Mapping[str, Any]
-
 _SHOWN = 60
-_ENVELOPE_NAMES = ("id", "source", "subject", "time")
+_ENVELOPE_NAMES = ("id", "source", "subject")
+_ENVELOPE_FIELDS = (*_ENVELOPE_NAMES, "time")
 _USAGE_NAMES = ("agent", "conversation", "channel", "node")
+_MINOR = re.compile(rb"-0|[0-9]{1,16}")
 _LARGEST_QUANTITY_MICROS = LARGEST_QUANTITY * 1_000_000
-
-
-class _Number(str):
-    """A JSON number as it was written: no float ever touches it."""
-
-    __slots__ = ()
-
-
-class _NotJsonError(ValueError):
-    pass
 
 
 def diagnose_usage(value: bytes) -> Reject:
@@ -39,7 +31,18 @@ def diagnose_usage(value: bytes) -> Reject:
 
 def diagnose_command(value: bytes) -> Reject:
     """The first thing that is wrong with a command that could not be decoded."""
-    return _diagnose(value, "creditstream.command", _command_problems)
+    return repetition_in_command(value) or _diagnose(value, "creditstream.command", _command_problems)
+
+
+def repetition_in_command(value: bytes) -> Reject | None:
+    """A name that comes twice in a command: two readers might carry out two different ones."""
+    try:
+        event = parse(value)
+    except (ValueError, RecursionError):
+        return _diagnose(value, "creditstream.command", _command_problems)
+    data = event.get("data")
+    found = _repetition(event, data, data.get("payment") if isinstance(data, dict) else None)
+    return found and Reject(found.reason, found.detail, _account(event))
 
 
 def quantity_micros(quantity: object) -> int:
@@ -50,34 +53,52 @@ def quantity_micros(quantity: object) -> int:
     return micros
 
 
+def grant_microcredits(amount: str | Decimal) -> int:
+    """What a grant or top-up gives, in microcredits; ValueError says what is allowed."""
+    microcredits = parse_credits(amount)
+    if not 0 < microcredits <= LARGEST_GRANT_CREDITS * MICROCREDITS_PER_CREDIT:
+        raise ValueError(f"credits {str(amount)[:_SHOWN]} is not above 0 and at most 10^9")
+    return microcredits
+
+
 def _diagnose(value: bytes, type_: str, find: Callable[[Fields, Fields | None], Iterator[Reject | None]]) -> Reject:
     try:
-        event = _parse(value)
+        event = parse(value)
     except UnicodeDecodeError as error:
         return Reject(Reason.NOT_UTF8, f"byte {error.start} is not UTF-8")
     except (ValueError, RecursionError) as error:
         return Reject(Reason.NOT_JSON, f"not a JSON object: {str(error)[:200] or 'nested too deeply'}")
-    account = event.get("subject")
     data = event.get("data")
     problems = find(event, data if isinstance(data, dict) else None)
     found = (
         _envelope_problem(event, type_)
         or _missing(event, ("data",))
         or next(filter(None, problems), None)
+        or _repetition(event, data)
         or Reject(Reason.INVALID_FIELD, "the event does not match the published schema")
     )
+    return Reject(found.reason, found.detail, _account(event))
+
+
+def _account(event: Fields) -> str:
     # A name too long to be one would make a dead letter too large to be written.
-    return Reject(found.reason, found.detail, account if _is_text(account) and len(account) <= LONGEST_NAME else "")
+    account = event.get("subject")
+    return account if isinstance(account, str) and len(account) <= LONGEST_NAME else ""
+
+
+def _repetition(*objects: object) -> Reject | None:
+    name = repeated_name(*objects)
+    return None if name is None else Reject(Reason.INVALID_FIELD, f"{show(name)} is there twice")
 
 
 def _usage_problems(event: Fields, data: Fields | None) -> Iterator[Reject | None]:
     """Every check of a usage event, in order."""
-    yield _missing(event, _ENVELOPE_NAMES)
+    yield _missing(event, _ENVELOPE_FIELDS)
     if data is None:
         yield _not_an_object("data", event.get("data"))
         return
     yield _missing(data, _USAGE_NAMES)
-    yield _names_problem(event, _ENVELOPE_NAMES)
+    yield _names_problem(event, _ENVELOPE_NAMES) or _not_text("time", event["time"])
     yield _names_problem(data, _USAGE_NAMES)
     yield _content_type_problem(event)
     yield _channel_problem(data)
@@ -87,14 +108,14 @@ def _usage_problems(event: Fields, data: Fields | None) -> Iterator[Reject | Non
 
 def _command_problems(event: Fields, data: Fields | None) -> Iterator[Reject | None]:
     """Every check of a command, in order."""
-    yield _missing(event, _ENVELOPE_NAMES)
+    yield _missing(event, _ENVELOPE_FIELDS)
     if data is None:
         yield _not_an_object("data", event.get("data"))
         return
-    yield _names_problem(event, _ENVELOPE_NAMES)
+    yield _names_problem(event, _ENVELOPE_NAMES) or _not_text("time", event["time"])
     yield _content_type_problem(event)
     if data.get("kind") not in ("grant", "top_up"):
-        yield Reject(Reason.INVALID_FIELD, f"kind is {_show(data.get('kind'))}, not grant or top_up")
+        yield Reject(Reason.INVALID_FIELD, f"kind is {show(data.get('kind'))}, not grant or top_up")
     yield _missing(data, ("grant", "credits"))
     yield _names_problem(data, ("grant",))
     yield from _payment_problems(data) if data.get("kind") == "top_up" else [_reason_problem(data)]
@@ -102,34 +123,11 @@ def _command_problems(event: Fields, data: Fields | None) -> Iterator[Reject | N
     yield _time_problem(event)
 
 
-def _parse(value: bytes) -> Fields:
-    text = value.decode("utf-8")
-    event = json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant)
-    # json accepts lone surrogates, which are no Unicode text.
-    if "\\u" in text and not _is_unicode(json.dumps(event, ensure_ascii=False)):
-        raise _NotJsonError("a \\u escape is half of a surrogate pair")
-    if not isinstance(event, dict):
-        raise _NotJsonError(f"it is {_kind(event)}")
-    return event
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise _NotJsonError(f"{name} is no JSON")
-
-
 def _envelope_problem(event: Fields, type_: str) -> Reject | None:
-    if event.get("specversion") != "1.0" or not _is_text(event["specversion"]):
-        return Reject(Reason.WRONG_SPECVERSION, f"specversion is {_show(event.get('specversion'))}")
+    if event.get("specversion") != "1.0":
+        return Reject(Reason.WRONG_SPECVERSION, f"specversion is {show(event.get('specversion'))}")
     if event.get("type") != type_:
-        return Reject(Reason.WRONG_TYPE, f"type is {_show(event.get('type'))} instead of {type_!r}")
+        return Reject(Reason.WRONG_TYPE, f"type is {show(event.get('type'))} instead of {type_!r}")
     return None
 
 
@@ -140,43 +138,51 @@ def _missing(fields: Fields, names: Sequence[str]) -> Reject | None:
     return None
 
 
+def _not_text(name: str, value: object) -> Reject | None:
+    return None if isinstance(value, str) else Reject(Reason.INVALID_FIELD, f"{name} is {kind(value)}, not text")
+
+
 def _names_problem(fields: Fields, names: Sequence[str]) -> Reject | None:
     for name in names:
         value = fields.get(name)
-        if not _is_text(value):
-            return Reject(Reason.INVALID_FIELD, f"{name} is {_kind(value)}, not text")
+        if not isinstance(value, str):
+            return _not_text(name, value)
         if len(value) > LONGEST_NAME:
             return Reject(Reason.INVALID_FIELD, f"{name} has {len(value)} characters, more than {LONGEST_NAME}")
     return None
 
 
 def _not_an_object(name: str, value: object) -> Reject:
-    return Reject(Reason.INVALID_FIELD, f"{name} is {_kind(value)}, not an object")
+    return Reject(Reason.INVALID_FIELD, f"{name} is {kind(value)}, not an object")
 
 
 def _channel_problem(data: Fields) -> Reject | None:
     if data.get("channel") in {channel.value for channel in Channel}:
         return None
-    return Reject(Reason.UNKNOWN_CHANNEL, f"channel is {_show(data.get('channel'))}")
+    return Reject(Reason.UNKNOWN_CHANNEL, f"channel is {show(data.get('channel'))}")
 
 
 def _quantity_problem(data: Fields) -> Reject | None:
-    quantity = data.get("quantity", 1)
-    if isinstance(quantity, bool) or not isinstance(quantity, str | int):
-        return Reject(Reason.INVALID_QUANTITY, f"quantity is {_kind(quantity)}")
+    quantity = data.get("quantity", "1")
+    if not isinstance(quantity, str | Number):
+        return Reject(Reason.INVALID_QUANTITY, f"quantity is {kind(quantity)}")
     try:
-        quantity_micros(quantity)
+        quantity_micros(_written(quantity))
     except ValueError as error:
         return Reject(Reason.INVALID_QUANTITY, str(error))
     return None
 
 
+def _written(amount: str | Number) -> str:
+    return amount if isinstance(amount, str) else amount.decode()
+
+
 def _credits_problem(data: Fields) -> Reject | None:
     amount = data.get("credits")
-    if not isinstance(amount, str):
-        return Reject(Reason.INVALID_AMOUNT, f"credits is {_kind(amount)}")
+    if not isinstance(amount, str | Number):
+        return Reject(Reason.INVALID_AMOUNT, f"credits is {kind(amount)}")
     try:
-        parse_micros(amount)
+        grant_microcredits(_written(amount))
     except ValueError as error:
         return Reject(Reason.INVALID_AMOUNT, str(error))
     return None
@@ -197,18 +203,21 @@ def _payment_problems(data: Fields) -> Iterator[Reject | None]:
     yield (
         Reject(Reason.INVALID_FIELD, "payment is not as the published schema has it")
         if not (
-            isinstance(payment.get("amount_minor"), _Number)
-            and payment["amount_minor"].isdecimal()
-            and re.fullmatch("[A-Z]{3}", str(payment.get("currency")))
+            _is_amount_minor(payment.get("amount_minor")) and re.fullmatch("[A-Z]{3}", str(payment.get("currency")))
         )
         else None
     )
 
 
+def _is_amount_minor(value: object) -> bool:
+    # Its digits are counted first: a million of them take minutes to become an int.
+    return isinstance(value, Number) and bool(_MINOR.fullmatch(value)) and int(value) <= LARGEST_AMOUNT_MINOR
+
+
 def _content_type_problem(event: Fields) -> Reject | None:
     found = event.get("datacontenttype", "application/json")
     if found != "application/json":
-        return Reject(Reason.INVALID_FIELD, f"datacontenttype is {_show(found)} instead of 'application/json'")
+        return Reject(Reason.INVALID_FIELD, f"datacontenttype is {show(found)} instead of 'application/json'")
     return None
 
 
@@ -216,30 +225,5 @@ def _time_problem(event: Fields) -> Reject | None:
     try:
         msgspec.convert(event["time"], Annotated[datetime, Meta(tz=True)])
     except (msgspec.ValidationError, ValueError):
-        return Reject(Reason.INVALID_TIME, f"time is {_show(event['time'])}")
+        return Reject(Reason.INVALID_TIME, f"time is {show(event['time'])}")
     return None
-
-
-def _is_text(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and not isinstance(value, _Number)
-
-
-def _show(value: object) -> str:
-    shown = str(value) if isinstance(value, _Number) else repr(value)
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-
-
-def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case _Number():
-            return "a number"
-        case str():
-            return "text"
-        case list():
-            return "a list"
-        case _:
-            return "an object"

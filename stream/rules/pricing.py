@@ -21,6 +21,7 @@ LARGEST_COST_MICROCREDITS = 10**14
 _PICOCREDITS_PER_CREDIT = 10**12
 _PICOCREDITS_PER_MICROCREDIT = 10**6
 _FINEST_PER_MICROCREDIT = 10**12
+_MOST_SHOWN = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -30,7 +31,7 @@ class CostTooLargeError(ValueError):
 
 
 class BadRateCardError(ValueError):
-    """A rate card that cannot be used, with every reason."""
+    """A rate card that cannot be used, and why."""
 
 
 class CompiledTier(Struct, frozen=True, gc=False):
@@ -42,11 +43,12 @@ class CompiledTier(Struct, frozen=True, gc=False):
 
 
 class CompiledPrice(Struct, frozen=True):
-    """The price of one node; `flat_microcredits` is set when a unit costs a whole number of microcredits.
+    """The price of a node; `flat_microcredits` is set when a unit costs a whole number of microcredits.
 
     With it, a whole number of units costs `flat_microcredits` times it, up to LARGEST_COST_MICROCREDITS.
     """
 
+    node: Node
     tiers: tuple[CompiledTier, ...]
     minimum_cost: int
     messages: int
@@ -89,24 +91,27 @@ class CompiledCard(Struct, frozen=True):
 
 
 def compile_card(card: RateCard) -> CompiledCard:
-    """The card in exact integers; BadRateCardError names every problem."""
+    """The card in exact integers; BadRateCardError names its problems, the first ten of them."""
     found = problems(card)
     if found:
-        raise BadRateCardError(f"rate card {card.line}/{card.version} cannot be used: {'; '.join(found)}")
+        more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+        shown = "; ".join(found[:_MOST_SHOWN])
+        raise BadRateCardError(f"rate card {card.line}/{card.version} cannot be used: {shown}{more}")
     return CompiledCard(
         line=card.line,
         version=card.version,
         effective_at_us=_microseconds(card.effective_at),
         published_at_us=0 if card.published_at is None else _microseconds(card.published_at),
-        prices={node: _compiled_price(price) for node, price in card.prices.items()},
+        prices={node: _compiled_price(node, price) for node, price in card.prices.items()},
     )
 
 
-def _compiled_price(price: NodePrice) -> CompiledPrice:
+def _compiled_price(node: Node, price: NodePrice) -> CompiledPrice:
     tiers = _compiled_tiers(price)
     minimum_cost = _exact(price.minimum_credits, _PICOCREDITS_PER_CREDIT) * QUANTITY_MICROS_PER_UNIT
     whole, rest = divmod(tiers[0].picocredits_per_unit, _PICOCREDITS_PER_MICROCREDIT)
     return CompiledPrice(
+        node=node,
         tiers=tiers,
         minimum_cost=minimum_cost,
         messages=int(price.counts_as_message),

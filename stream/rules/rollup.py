@@ -1,9 +1,14 @@
 """Hourly usage of every account, channel, agent and node: absolute rows, begun anew when they were evicted."""
 
-from schemas.credits import QUANTITY_MICROS_PER_UNIT
-from schemas.rollup import Rollup
+from collections.abc import Iterable
 
-RollupKey = tuple[str, int, str, str, str]
+from schemas.charge import ChargeRow
+from schemas.credits import QUANTITY_MICROS_PER_UNIT
+from schemas.identifiers import Account, Agent, Node
+from schemas.rollup import Rollup
+from stream.rules.usage import US_PER_HOUR
+
+RollupKey = tuple[Account, int, str, Agent, Node]
 """Account, hour since 1970, channel, agent, node."""
 
 MOST_ROWS = 200_000
@@ -32,30 +37,33 @@ class OpenRollups:
     def __len__(self) -> int:
         return len(self._recent) + len(self._older)
 
-    def add(
-        self,
-        key: RollupKey,
-        version: int,
-        messages: int,
-        quantity_micros: int,
-        cost_microcredits: int,
-        events: int = 1,
-    ) -> None:
-        """Count usage into its row, as part of checkpoint `version`."""
-        row = self._recent.get(key)
-        if row is None:
-            row = self._recall(key, version)
-        row.events += events
-        row.messages += messages
-        units, millionths = divmod(quantity_micros, QUANTITY_MICROS_PER_UNIT)
-        row.quantity_units += units
-        row.quantity_millionths += millionths
-        row.cost_microcredits += cost_microcredits
-        if row.version != version:
-            row.version = version
-            self._changed.append(row)
-            if row.quantity_units > _LARGE_UNITS:
-                self._large.append(key)
+    def add(self, charges: Iterable[ChargeRow], version: int) -> None:
+        """Count charges into their rows, as part of checkpoint `version`."""
+        recent, older, changed = self._recent, self._older, self._changed
+        for account, _, _, agent, _, channel, node, quantity_micros, cost, messages, _, occurred_us, _, _ in charges:
+            hour = occurred_us // US_PER_HOUR
+            key = (account, hour, channel, agent, node)
+            units, millionths = divmod(quantity_micros, QUANTITY_MICROS_PER_UNIT)
+            row = recent.get(key)
+            if row is None and older:
+                row = self._recall(key)
+            if row is None:
+                row = recent[key] = Rollup(
+                    account, hour, channel, agent, node, version, 1, messages, units, millionths, cost, version
+                )
+                changed.append(row)
+                continue
+            row.events += 1
+            row.messages += messages
+            row.quantity_units += units
+            if millionths:
+                row.quantity_millionths += millionths
+            row.cost_microcredits += cost
+            if row.version != version:
+                row.version = version
+                changed.append(row)
+                if row.quantity_units > _LARGE_UNITS:
+                    self._large.append(key)
 
     def drain(self) -> list[Rollup]:
         """The rows changed since the last call; they are clean once they are encoded."""
@@ -73,10 +81,9 @@ class OpenRollups:
             self._older, self._recent = self._recent, {}
             self._turned_at_ms = clock_ms
 
-    def _recall(self, key: RollupKey, version: int) -> Rollup:
+    def _recall(self, key: RollupKey) -> Rollup | None:
+        """A row of the older generation, young again."""
         row = self._older.pop(key, None)
-        if row is None:
-            account, hour, channel, agent, node = key
-            row = Rollup(account, hour, channel, agent, node, version)  # type: ignore[arg-type]
-        self._recent[key] = row
+        if row is not None:
+            self._recent[key] = row
         return row

@@ -1,6 +1,6 @@
 """Reads and checks a usage event: everything about it that needs no state."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -17,7 +17,6 @@ from stream.rules.outcome import Reject
 FUTURE_TOLERANCE_US = 5 * 60 * 1_000_000
 US_PER_HOUR = 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _NAME = Meta(min_length=1, max_length=LONGEST_NAME)
 
 
@@ -78,7 +77,9 @@ def quantity_in_micros(quantity: int | Decimal) -> int:
 
 def microseconds(moment: datetime) -> int:
     """A moment as integer microseconds since 1970, UTC."""
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    # Half the time of dividing by a microsecond.
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def wrong_time(event: Received, occurred_at_us: int, clock_us: int, horizon_us: int) -> Reject:

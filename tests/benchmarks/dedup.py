@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.rules.dedup import DedupWindow
-from stream.rules.identity import content, identity
+from stream.rules.identity import contents, identities
+from tests.unit.charge_rows import charge_row
 
 _BATCH = 5_000
 _CALLS = 40
@@ -28,11 +29,19 @@ def main(millions: list[int]) -> None:
 
 
 def _print_hashing() -> None:
+    rows = [
+        charge_row(
+            source="agent-runtime/eu-1",
+            event_id=f"0198c0de-7a1e-7000-8000-{number:012d}",
+            conversation="conversation-19827389",
+            past_hour_us=number,
+        )
+        for number in range(100_000)
+    ]
     started = thread_time()
-    for number in range(100_000):
-        identity("account-00012", "agent-runtime/eu-1", f"0198c0de-7a1e-7000-8000-{number:012d}")
-        content(_START_MS * 1000 + number, "agent-3", "conversation-19827389", "whatsapp", "llm", 12_000_000)
-    print(f"identity and content: {(thread_time() - started) * 10:.2f} µs an event, making the id included")
+    identities(rows)
+    contents(rows)
+    print(f"identity and content: {(thread_time() - started) * 10:.2f} µs an event")
 
 
 def _print_window(rows: int) -> None:

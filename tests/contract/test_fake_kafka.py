@@ -131,6 +131,16 @@ def read_to_end(consumer: Any) -> list[Message]:
     raise AssertionError("the end was not reached")
 
 
+def end_told(consumer: Any) -> int:
+    """The offset of the next end of a partition, whatever records come before it."""
+    for _ in range(LONGEST_POLLS):
+        for message in consumer.consume(1, 0.05):
+            error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                return int(message.offset())
+    raise AssertionError("the end was not reached")
+
+
 def read(consumer: Any, count: int) -> list[Message]:
     """So many records, whatever ends are met before: a commit returns before its markers are written."""
     messages: list[Message] = []
@@ -191,6 +201,30 @@ def test_an_open_transaction_holds_back_what_follows_and_the_end_is_told_there(b
     assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=WAIT_SECONDS) == (0, 1)
     producer.commit_transaction(WAIT_SECONDS)
     assert values(read(consumer, 2)) == [b"open", b"after"]
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_an_open_transaction_shows_in_the_high_watermark_of_the_last_fetch(backend: Backend, commit: bool) -> None:
+    """However its reader is held back; once it is over, the end that is told is the high watermark, marker included."""
+    topic = backend.topic()
+    place = TopicPartition(topic, 0, 0)
+    consumer = backend.consumer()
+    consumer.assign([place])
+    assert (end_told(consumer), consumer.get_watermark_offsets(place, cached=True)[1]) == (0, 0)
+    producer = backend.producer("open")
+    producer.begin_transaction()
+    producer.produce(topic, b"open", None, 0)
+    producer.flush(WAIT_SECONDS)
+    for _ in range(LONGEST_POLLS):
+        assert consumer.consume(1, 0.02) == []
+        if consumer.get_watermark_offsets(place, cached=True)[1]:
+            break
+    assert consumer.get_watermark_offsets(place, cached=True)[1] == 1
+    if commit:
+        producer.commit_transaction(WAIT_SECONDS)
+    else:
+        producer.abort_transaction(WAIT_SECONDS)
+    assert (end_told(consumer), consumer.get_watermark_offsets(place, cached=True)[1]) == (2, 2)
 
 
 def test_the_next_owner_of_an_id_aborts_what_is_open_and_fences_the_last_one(backend: Backend) -> None:

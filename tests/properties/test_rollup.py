@@ -6,8 +6,10 @@ from copy import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.identifiers import Account, Agent, Node
 from schemas.rollup import Rollup
 from stream.rules.rollup import OpenRollups, RollupKey
+from tests.unit.charge_rows import charge_row
 
 keys = st.integers(0, 5)
 amounts = st.tuples(st.integers(0, 1), st.integers(1, 10**18), st.integers(0, 10**18))
@@ -16,7 +18,7 @@ checkpoints = st.lists(st.tuples(st.lists(st.tuples(keys, amounts), max_size=6),
 
 def key_of(number: int) -> RollupKey:
     """One of a few keys."""
-    return ("acme", number // 2, "api", f"agent-{number}", "answer")
+    return (Account("acme"), number // 2, "api", Agent(f"agent-{number}"), Node("answer"))
 
 
 @given(checkpoints, st.integers(1, 4))
@@ -31,7 +33,7 @@ def test_segments_sum_to_the_usage_and_never_meet(
     clock_ms = 1
     for version, (added, elapsed_ms) in enumerate(drawn, start=1):
         for number, (messages, quantity, cost) in added:
-            rollups.add(key_of(number), version, messages, quantity, cost)
+            rollups.add([charge_row(key_of(number), messages, quantity, cost)], version)
             for name, amount in (("events", 1), ("messages", messages), ("quantity", quantity), ("cost", cost)):
                 usage[f"agent-{number}", name] += amount
         for row in map(copy, rollups.drain()):

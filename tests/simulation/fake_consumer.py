@@ -13,6 +13,8 @@ from tests.simulation.sim_scheduler import Event, Process
 _BEGINNING, _END, _INVALID = -2, -1, -1001
 _MOST_SKIPPED_SECONDS = 0.03
 """A partition may be fetched this much later than another: less than a lane waits for the other input."""
+_FETCH_SECONDS = 0.02
+"""The client fetches in the background, whoever polls: the high watermark that it knows is no older."""
 
 Place = tuple[str, int]
 
@@ -27,6 +29,13 @@ class _Fetch:
         self.told_end = -1
         self.lost = False
         self.served_at = now
+        self.high = -1
+        """The high watermark of the last fetch."""
+        self.looked_at = now
+
+    def look(self, now: float) -> None:
+        """See where the log ends."""
+        self.high, self.looked_at = self.log.high, now
 
 
 class FakeConsumer:
@@ -109,8 +118,13 @@ class FakeConsumer:
             waits = [fetch for fetch in self._fetches.values() if self._has_news(fetch)]
             self._scheduler.wait(min(left, 0.005) if waits else left, self._watch)
 
-    def get_watermark_offsets(self, partition: TopicPartition, timeout: float = 10.0) -> tuple[int, int]:
+    def get_watermark_offsets(
+        self, partition: TopicPartition, timeout: float = 10.0, cached: bool = False
+    ) -> tuple[int, int]:
+        """Asked of the broker, the ends of what may be read; cached, those of the log as the last fetch had them."""
         self._check_open()
+        if cached:
+            return self._cached(partition)
         self._cluster.reach(timeout)
         log = self._cluster.log(partition.topic, partition.partition)
         ends = log.start, log.stable if self._committed else log.high
@@ -128,6 +142,16 @@ class FakeConsumer:
         ]
 
     # --- inside ---
+
+    def _cached(self, partition: TopicPartition) -> tuple[int, int]:
+        fetch = self._fetches.get((partition.topic, partition.partition))
+        if fetch is None:
+            return _INVALID, _INVALID
+        now = self._scheduler.now
+        is_fetched = not fetch.paused and now >= self._cluster.down_until
+        if is_fetched and now - fetch.looked_at > self._scheduler.random.random() * _FETCH_SECONDS:
+            fetch.look(now)
+        return fetch.log.start, fetch.high
 
     def _gather(self, most: int) -> list[Message]:
         now = self._scheduler.now
@@ -148,6 +172,7 @@ class FakeConsumer:
 
     def _of(self, fetch: _Fetch, most: int) -> list[Message]:
         log = fetch.log
+        fetch.look(self._scheduler.now)
         if not log.start <= fetch.offset <= log.high:
             return self._out_of_range(fetch)
         entries, fetch.offset = log.read(fetch.offset, most, committed=self._committed)

@@ -11,6 +11,7 @@ from tests.simulation.sim_scheduler import BEGAN_SECONDS
 
 _Record = tuple[str, int, bytes | None, bytes | None, list[tuple[str, str | bytes | None]]]
 
+CALLED_AT_ONCE = "a producer was called by two at once"
 _SENT_EARLY = 0.2
 _SLOW_SECONDS = 8.0
 _LATE_SECONDS = 3.0
@@ -193,6 +194,7 @@ class FakeProducer:
     def _call(self, name: str) -> Iterator[None]:
         """One call at a time, as librdkafka has it."""
         if self._calling:
+            self._cluster.met(CALLED_AT_ONCE)
             code = KafkaError._PREV_IN_PROGRESS if self._calling == name else KafkaError._CONFLICT
             raise KafkaException(KafkaError(code, f"{self._calling} is in progress"))
         self._calling = name

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from schemas.command import LARGEST_GRANT_CREDITS
+from schemas.command import LARGEST_AMOUNT_MINOR, LARGEST_GRANT_CREDITS
 from schemas.dead_letter import Reason
 from schemas.usage import LARGEST_QUANTITY, LONGEST_NAME, Channel
 from tests.simulation.oracle_numbers import instant_us, java_partition, micros
@@ -16,6 +16,7 @@ from tests.simulation.oracle_records import OracleSettings, RawRecord
 
 Object = dict[str, object]
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_WHOLE = re.compile(r"-0|[0-9]{1,16}")
 
 
 class Rejected(Exception):  # noqa: N818 - it is an answer, not an error of the oracle
@@ -31,6 +32,14 @@ class Number:
     """A JSON number as it was written: no float comes near it."""
 
     text: str
+
+
+class _Document(dict[str, object]):
+    """A JSON object that knows how many pairs it was written with."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.pairs = len(pairs)
 
 
 class Usage(NamedTuple):
@@ -67,7 +76,8 @@ def read_usage(record: RawRecord, settings: OracleSettings) -> Usage:
     _present(envelope, ["id", "source", "subject", "time"], data, ["agent", "conversation", "channel", "node"])
     if data is None:
         raise Rejected(Reason.INVALID_FIELD)
-    event_id, source, subject, time = (_name(envelope, field) for field in ("id", "source", "subject", "time"))
+    event_id, source, subject = (_name(envelope, field) for field in ("id", "source", "subject"))
+    time = _text(envelope, "time")
     agent, conversation, channel, node = (_name(data, field) for field in ("agent", "conversation", "channel", "node"))
     _content_type(envelope)
     if channel not in set(Channel):
@@ -79,13 +89,17 @@ def read_usage(record: RawRecord, settings: OracleSettings) -> Usage:
 
 
 def read_command(record: RawRecord, settings: OracleSettings) -> Gift:
-    """A record of credits.commands up to its key's check; its time is not yet compared with the clock."""
+    """A record of credits.commands up to its key's check; its time is not yet compared with the clock.
+
+    No name may come twice in it; in usage the last one counts.
+    """
     envelope = _envelope(record, "creditstream.command", settings)
     data = _object(envelope, "data")
     _present(envelope, ["id", "source", "subject", "time"], data, [])
     if data is None:
         raise Rejected(Reason.INVALID_FIELD)
-    command_id, source, subject, time = (_name(envelope, field) for field in ("id", "source", "subject", "time"))
+    command_id, source, subject = (_name(envelope, field) for field in ("id", "source", "subject"))
+    time = _text(envelope, "time")
     _content_type(envelope)
     kind = data.get("kind")
     if kind not in ("grant", "top_up"):
@@ -109,6 +123,8 @@ def _envelope(record: RawRecord, wanted_type: str, settings: OracleSettings) -> 
     except UnicodeDecodeError:
         raise Rejected(Reason.NOT_UTF8) from None
     document = _parse(text)
+    if wanted_type == "creditstream.command" and _says_something_twice(document):
+        raise Rejected(Reason.INVALID_FIELD)
     if document.get("specversion") != "1.0":
         raise Rejected(Reason.WRONG_SPECVERSION)
     if document.get("type") != wanted_type:
@@ -118,7 +134,13 @@ def _envelope(record: RawRecord, wanted_type: str, settings: OracleSettings) -> 
 
 def _parse(text: str) -> Object:
     try:
-        document = json.loads(text, parse_int=Number, parse_float=Number, parse_constant=_no_constant)
+        document = json.loads(
+            text,
+            parse_int=Number,
+            parse_float=Number,
+            parse_constant=_no_constant,
+            object_pairs_hook=_Document,
+        )
         if "\\u" in text:
             # A lone surrogate escape parses, and then cannot be written as UTF-8.
             json.dumps(document, ensure_ascii=False, default=str).encode()
@@ -127,6 +149,12 @@ def _parse(text: str) -> Object:
     if not isinstance(document, dict):
         raise Rejected(Reason.NOT_JSON)
     return document
+
+
+def _says_something_twice(command: Object) -> bool:
+    data = command.get("data")
+    payment = data.get("payment") if isinstance(data, dict) else None
+    return any(isinstance(part, _Document) and part.pairs > len(part) for part in (command, data, payment))
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -148,9 +176,16 @@ def _object(outer: Object, field: str) -> Object | None:
     return value if isinstance(value, dict) else None
 
 
-def _name(outer: Object, field: str) -> str:
+def _text(outer: Object, field: str) -> str:
     value = outer[field]
-    if not isinstance(value, str) or len(value) > LONGEST_NAME:
+    if not isinstance(value, str):
+        raise Rejected(Reason.INVALID_FIELD)
+    return value
+
+
+def _name(outer: Object, field: str) -> str:
+    value = _text(outer, field)
+    if len(value) > LONGEST_NAME:
         raise Rejected(Reason.INVALID_FIELD)
     return value
 
@@ -202,7 +237,7 @@ def _payment(data: Object) -> tuple[object, str]:
         _name(payment, "currency"),
         payment["amount_minor"],
     )
-    whole = isinstance(amount, Number) and amount.text.isdecimal()
-    if not whole or not _CURRENCY.fullmatch(currency):
+    whole = isinstance(amount, Number) and _WHOLE.fullmatch(amount.text)
+    if not whole or int(whole[0]) > LARGEST_AMOUNT_MINOR or not _CURRENCY.fullmatch(currency):
         raise Rejected(Reason.INVALID_FIELD)
-    return (reference, amount, currency), reference
+    return (reference, int(whole[0]), currency), reference

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 MICROS = 1_000_000
 _LONGEST_DIGITS = 60
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
+_YEAR_10000_US = (date.max.toordinal() + 1 - _EPOCH_DAY) * 86_400 * MICROS
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):?(\d\d))", re.ASCII
 )
@@ -46,7 +47,9 @@ def instant_us(text: str) -> int | None:
     zone_s = (int(zone_hour or 0) * 60 + int(zone_minute or 0)) * 60 * (-1 if sign == "-" else 1)
     seconds = days * 86_400 + hour * 3600 + minute * 60 + second - zone_s
     digits = (fraction or "").ljust(7, "0")
-    return seconds * MICROS + (int(digits[:7]) + 5) // 10
+    instant = seconds * MICROS + (int(digits[:7]) + 5) // 10
+    # Rounded up, the last moment of the year 9999 has no name any more.
+    return instant if instant + zone_s * MICROS < _YEAR_10000_US else None
 
 
 def java_partition(key: bytes, partitions: int) -> int:

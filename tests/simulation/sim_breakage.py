@@ -151,6 +151,6 @@ class Breakage:
         return booked
 
     def _upstream_transaction(self, fate: Fate) -> None:
-        """Usage of a transactional producer holds back what comes after it until the transaction ends."""
+        """A transactional producer holds back what comes after its records, and all of the other input's since then."""
         finish = self._upstream.send_together(self._random.randint(1, 6))
         self._scheduler.after(self._random.random() * _LONGEST_TRANSACTION_SECONDS, lambda: finish(fate))

@@ -84,6 +84,8 @@ class Scheduler:
     def wait(self, seconds: float, subscribe: Callable[[Event], None] | None = None) -> None:
         """Block the running function until so much time is over, or what `subscribe` was given is called."""
         strand, process = self._running, self.process
+        if strand.killed:
+            raise Killed
         strand.waits += 1
         number = strand.waits
 

@@ -4,12 +4,10 @@ from collections.abc import Callable
 
 from schemas.topics import TopicNames
 from tests.simulation.fake_kafka import FakeKafka
-from tests.simulation.fake_log import Fate
+from tests.simulation.fake_log import FakeLog, Fate
 from tests.simulation.sim_load import Load, Sent, rate_card
 from tests.simulation.sim_scheduler import Scheduler
 
-OPENING_SECONDS = 2.0
-"""Which input opens an account is settled in this time: transactions, which hold one of them back, begin later."""
 _LONGEST_BETWEEN_SECONDS = 0.3
 _USAGE_OF_A_COMMAND = 8
 
@@ -29,17 +27,17 @@ class Upstream:
         self._transactions = 0
 
     def plan(self, seconds: float) -> None:
-        """Open every account by usage, a command or both; then send to any of them for so long."""
+        """Open every account by usage, a command or both, and send to any of them, all of it in so many seconds."""
         random, began = self._random, self._scheduler.now
         for account in self._load.accounts:
-            when = began + random.random() * (OPENING_SECONDS - 2 * _LONGEST_BETWEEN_SECONDS)
+            when = began + random.random() * seconds
             for usage in random.choice(((True,), (False,), (True, False), (False, True))):
                 self._send_at(when, self._opening(account, usage=usage))
                 when += random.random() * _LONGEST_BETWEEN_SECONDS
         busy = random.choice((20, 60, 150))
         for number in range(busy):
             draw = self._load.usage if number % _USAGE_OF_A_COMMAND else self._load.command
-            self._send_at(began + OPENING_SECONDS + random.random() * seconds, draw)
+            self._send_at(began + random.random() * seconds, draw)
 
     def touch_all(self) -> None:
         """A good event of every account within a second: memory that differs from the log shows in absolute rows."""
@@ -56,19 +54,21 @@ class Upstream:
         log.append(f"default/{version}".encode(), value, [], self._cluster.now_ms)
 
     def send_together(self, count: int) -> Callable[[Fate], None]:
-        """Usage in a transaction of its own; what is returned ends it."""
+        """Usage, commands or both in a transaction of their own; what is returned ends it."""
         self._transactions += 1
         name = f"upstream-{self._transactions}"
-        touched: set[int] = set()
-        if self._scheduler.now >= max(self._cluster.down_until, OPENING_SECONDS):
+        touched: list[FakeLog] = []
+        draws = self._random.choice(
+            ((self._load.usage,), (self._load.command,), (self._load.usage, self._load.command))
+        )
+        if self._scheduler.now >= self._cluster.down_until:
             for _ in range(count):
-                sent = self._load.usage(self._scheduler.now)
-                self._append(sent, name)
-                touched.add(sent.partition)
+                log = self._append(self._random.choice(draws)(self._scheduler.now), name)
+                touched += [] if log in touched else [log]
 
         def finish(fate: Fate) -> None:
-            for partition in sorted(touched):
-                self._cluster.log(self._names.usage_events, partition).finish(name, fate, self._cluster.now_ms)
+            for log in touched:
+                log.finish(name, fate, self._cluster.now_ms)
 
         return finish
 
@@ -84,7 +84,8 @@ class Upstream:
 
         self._scheduler.at(when, send)
 
-    def _append(self, sent: Sent, transaction: str | None = None) -> None:
+    def _append(self, sent: Sent, transaction: str | None = None) -> FakeLog:
         topic = self._names.usage_events if sent.usage else self._names.commands
         log = self._cluster.log(topic, sent.partition)
         log.append(sent.key, sent.value, [], self._cluster.now_ms, transaction)
+        return log

@@ -76,6 +76,25 @@ def test_credits_are_above_0_at_most_10_to_9_and_of_6_decimals(amount: object, m
 
 
 @pytest.mark.parametrize(
+    ("event", "member", "name"),
+    [
+        (grant(), '"id":"1"', "id"),
+        (grant(), '"subject":"acme"', "subject"),
+        (grant(), '"credits":"100"', "credits"),
+        (grant(), '"kind":"grant"', "kind"),
+        (grant(), '"data":{}', "data"),
+        (top_up(), '"reference":"p2"', "reference"),
+        (grant(unknown=1), '"unknown":2', "unknown"),
+    ],
+)
+def test_a_command_in_which_a_name_comes_twice_is_refused(event: JsonObject, member: str, name: str) -> None:
+    """Each row is a command, a member that is put before the one of its name, and the name; equal values too."""
+    text = json.dumps(event)
+    found = read_command(text.replace(f'"{name}":', f'{member}, "{name}":', 1).encode(), b"acme")
+    assert found == Reject(Reason.INVALID_FIELD, f"'{name}' is there twice", "acme")
+
+
+@pytest.mark.parametrize(
     ("field", "longest"),
     [("grant", "g" * 256), ("reason", "r" * 256), ("e_id", "i" * 256), ("e_source", "s" * 256)],
 )
@@ -90,6 +109,8 @@ def test_a_name_has_at_most_256_characters(field: str, longest: str) -> None:
     [
         (PAYMENT, None),
         ({**PAYMENT, "amount_minor": 0}, None),
+        ({**PAYMENT, "amount_minor": 10**15}, None),
+        ({**PAYMENT, "amount_minor": 10**15 + 1}, Reason.INVALID_FIELD),
         ({**PAYMENT, "unknown": 1}, None),
         ({**PAYMENT, "amount_minor": -1}, Reason.INVALID_FIELD),
         ({**PAYMENT, "amount_minor": 9.5}, Reason.INVALID_FIELD),

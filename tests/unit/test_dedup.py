@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stream.rules.dedup import WIDEST_WINDOW_MS, BadSnapshotError, DedupBudgetError, DedupWindow, Outcome
 from stream.rules.dedup_log import PACKED_ID_BYTES
-from stream.rules.identity import content, identity
+from tests.unit.charge_rows import content, identity
 
 ROOMY_BYTES = 1 << 40
 HOUR_MS = 3_600_000

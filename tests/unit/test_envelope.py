@@ -67,6 +67,8 @@ def test_bytes_that_are_no_json_object_are_told_apart(value: bytes, reason: Reas
             (usage(**{name: None}), Reason.MISSING_FIELD, f"{name} is missing or empty")
             for name in ("agent", "conversation", "channel", "node")
         ),
+        (usage(e_type=[["x"]]), Reason.WRONG_TYPE, "type is a list instead of 'creditstream.usage'"),
+        (usage(e_specversion={"x": 1}), Reason.WRONG_SPECVERSION, "specversion is an object"),
         (usage(e_data=[]), Reason.INVALID_FIELD, "data is a list, not an object"),
         (usage(e_data="x", e_id=...), Reason.MISSING_FIELD, "id is missing or empty"),
         (usage(e_id=5), Reason.INVALID_FIELD, "id is a number, not text"),
@@ -133,6 +135,13 @@ def test_the_first_field_that_is_wrong_in_a_command_is_named(command: JsonObject
     assert found.reason == reason
     assert found.detail.startswith(detail)
     assert found.account == "acme"
+
+
+def test_a_name_that_comes_twice_is_told_when_nothing_else_is_wrong() -> None:
+    """The decoder refused one of its values, and the last is right."""
+    good = json.dumps(usage(e_time="soon"))
+    found = diagnose_usage(f'{good[:-1]},"time":"2025-11-22T12:00:00Z"}}'.encode())
+    assert (found.reason, found.detail, found.account) == (Reason.INVALID_FIELD, "'time' is there twice", "acme")
 
 
 def test_what_was_sent_is_shown_cut_short() -> None:

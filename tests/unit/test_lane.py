@@ -4,9 +4,19 @@ import pytest
 from confluent_kafka import Message
 
 from stream.engine import lane as lanes
-from stream.engine.lane import FEW, LARGEST_BATCH_RECORDS, MANY, MOST_BYTES_WAITING, MOST_RECORDS_WAITING, Batch, Lane
+from stream.engine.lane import (
+    FEW,
+    LARGEST_BATCH_RECORDS,
+    MANY,
+    MOST_BYTES_WAITING,
+    MOST_RECORDS_WAITING,
+    Batch,
+    Lane,
+    Offsets,
+)
 
 GRACE = 0.05
+END = 1_000_000
 
 
 def record(at_ms: int, offset: int, value: bytes = b"x") -> Message:
@@ -19,9 +29,9 @@ def many(*times_ms: int, first: int = 0) -> list[Message]:
     return [record(at_ms, first + place) for place, at_ms in enumerate(times_ms)]
 
 
-def new_lane() -> Lane:
-    """Of partition 3, in epoch 7, from offsets 0 and 0."""
-    return Lane(3, 7, (0, 0), GRACE)
+def new_lane(position: Offsets = (0, 0)) -> Lane:
+    """Of partition 3, in epoch 7, whose inputs' logs go as far as `END`."""
+    return Lane(3, 7, position, GRACE, lambda _: END)
 
 
 def booked(batch: Batch | None) -> list[tuple[int, int]]:
@@ -35,8 +45,8 @@ def test_inputs_are_merged_by_append_time_commands_first_at_a_tie() -> None:
     lane = new_lane()
     lane.receive(MANY, many(10, 20, 20, 30), 0.0)
     lane.receive(FEW, many(20, 20, 25), 0.0)
-    lane.reached_end(MANY)
-    lane.reached_end(FEW)
+    lane.reached_end(MANY, END)
+    lane.reached_end(FEW, END)
     expected = [(MANY, 10), (FEW, 20), (FEW, 20), (MANY, 20), (MANY, 20), (FEW, 25), (MANY, 30)]
     assert booked(lane.take(1.0)) == expected
 
@@ -45,8 +55,8 @@ def test_an_empty_lane_has_no_batch() -> None:
     """Neither before it reached the ends nor after."""
     lane = new_lane()
     assert lane.take(9.0) is None
-    lane.reached_end(MANY)
-    lane.reached_end(FEW)
+    lane.reached_end(MANY, END)
+    lane.reached_end(FEW, END)
     assert lane.take(9.0) is None
     assert lane.caught_up
 
@@ -56,9 +66,9 @@ def test_a_record_waits_while_the_other_input_is_not_at_its_end(waiting: int, ot
     """However long that takes: what is missing may be older."""
     lane = new_lane()
     lane.receive(waiting, many(10), 0.0)
-    lane.reached_end(waiting)
+    lane.reached_end(waiting, END)
     assert lane.take(1_000_000.0) is None
-    lane.reached_end(other)
+    lane.reached_end(other, END)
     assert booked(lane.take(1_000_000.0)) == [(waiting, 10)]
 
 
@@ -74,19 +84,19 @@ def test_a_record_waits_no_longer_than_a_newer_record_of_the_other_input() -> No
 def test_at_the_end_of_the_other_input_a_record_waits_for_the_grace_since_it_was_received() -> None:
     """A command appended before it may still be on its way."""
     lane = new_lane()
-    lane.reached_end(FEW)
+    lane.reached_end(FEW, END)
     lane.receive(MANY, many(10), 0.0)
     assert lane.take(GRACE - 0.001) is None
     lane.receive(FEW, many(9), GRACE - 0.001)
-    lane.reached_end(FEW)
+    lane.reached_end(FEW, END)
     assert booked(lane.take(GRACE)) == [(FEW, 9), (MANY, 10)]
 
 
 def test_new_records_put_an_input_back_before_its_end() -> None:
     """Until its end is met again."""
     lane = new_lane()
-    lane.reached_end(MANY)
-    lane.reached_end(FEW)
+    lane.reached_end(MANY, END)
+    lane.reached_end(FEW, END)
     lane.receive(FEW, many(10), 0.0)
     lane.receive(MANY, many(20), 0.0)
     assert booked(lane.take(5.0)) == [(FEW, 10)]
@@ -95,13 +105,13 @@ def test_new_records_put_an_input_back_before_its_end() -> None:
 
 def test_batches_are_a_chain() -> None:
     """Engine rule 1: each begins where the one before ended, by the offsets that were read, gaps and all."""
-    lane = Lane(3, 7, (100, 50), GRACE)
+    lane = new_lane((100, 50))
     lane.receive(MANY, [record(10, 103), record(30, 110)], 0.0)
     lane.receive(FEW, [record(20, 58), record(40, 60)], 0.0)
     first = lane.take(0.0)
     assert first is not None
     assert (first.partition, first.epoch, first.after, first.next, first.count) == (3, 7, (100, 50), (111, 59), 3)
-    lane.reached_end(MANY)
+    lane.reached_end(MANY, END)
     second = lane.take(1.0)
     assert second is not None
     assert (second.after, second.next, second.count) == ((111, 59), (111, 61), 1)
@@ -113,8 +123,8 @@ def test_a_batch_has_at_most_5000_records() -> None:
     lane = new_lane()
     lane.receive(MANY, many(*range(0, 12_000, 2)), 0.0)
     lane.receive(FEW, many(*range(1, 12_000, 2)), 0.0)
-    lane.reached_end(MANY)
-    lane.reached_end(FEW)
+    lane.reached_end(MANY, END)
+    lane.reached_end(FEW, END)
     times, counts = [], []
     while (batch := lane.take(1.0)) is not None:
         counts.append(batch.count)
@@ -128,7 +138,7 @@ def test_consecutive_records_of_an_input_are_one_run() -> None:
     lane = new_lane()
     lane.receive(MANY, many(1, 2), 0.0)
     lane.receive(MANY, many(3, 4, first=2), 0.0)
-    lane.reached_end(FEW)
+    lane.reached_end(FEW, END)
     batch = lane.take(1.0)
     assert batch is not None
     assert [(which, len(records)) for which, records in batch.runs] == [(MANY, 4)]
@@ -141,7 +151,7 @@ def test_a_lane_is_full_by_records() -> None:
     assert not lane.full(MANY)
     lane.receive(MANY, many(MOST_RECORDS_WAITING), 0.0)
     assert (lane.full(MANY), lane.full(FEW)) == (True, False)
-    lane.reached_end(FEW)
+    lane.reached_end(FEW, END)
     lane.take(10.0)
     assert not lane.full(MANY)
 
@@ -153,7 +163,7 @@ def test_a_lane_is_full_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     lane = new_lane()
     lane.receive(FEW, [record(1, 0, b"x" * 600), record(2, 1, b"x" * 400)], 0.0)
     assert (lane.full(FEW), lane.full(MANY), lane.waiting_bytes) == (True, False, 1_000)
-    lane.reached_end(MANY)
+    lane.reached_end(MANY, END)
     lane.take(1.0)
     assert (lane.full(FEW), lane.waiting_bytes) == (False, 0)
 
@@ -162,7 +172,7 @@ def test_records_without_value_have_a_place_in_the_chain() -> None:
     """A tombstone is a dead letter later; here it is a record."""
     lane = new_lane()
     lane.receive(MANY, [Message(topic="t", partition=3, offset=0, value=None, timestamp=(2, 1))], 0.0)
-    lane.reached_end(FEW)
+    lane.reached_end(FEW, END)
     batch = lane.take(1.0)
     assert batch is not None
     assert batch.next == (1, 0)

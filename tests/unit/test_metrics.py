@@ -102,6 +102,16 @@ def test_balances_are_shown_as_totals_lowest_and_watched() -> None:
     assert found["creditstream_dedup_memory_bytes",] > 0
 
 
+def test_gauges_lead_the_commit() -> None:
+    """Engine rule 15: they show what is booked in memory, which readers of outputs see a checkpoint later."""
+    scene = WorkerScene()
+    booking = charged_scene({"acme": 10})
+    scene.hold(0, scene=booking)
+    booking.book(usage_record(usage(e_subject="acme", e_id="later", quantity=5), offset=1, key=b"acme"))
+    assert not booking.partition.settled
+    assert samples(scene)["creditstream_balance_credits", "acme", "lowest"] == 470
+
+
 def test_the_number_of_balance_gauges_is_bounded() -> None:
     """The lowest 20, whatever the number of accounts; a watched one that has no balance has no gauge."""
     scene = WorkerScene()

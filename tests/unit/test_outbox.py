@@ -7,9 +7,9 @@ import pytest
 from stream.engine.outbox import pack
 
 
-def encode(rows: Sequence[int], first: int) -> bytes:
-    """The place of the first row, and a byte for each row, as many as it says."""
-    return bytes([first]) + b"".join(b"x" * row for row in rows)
+def encode(rows: Sequence[int]) -> bytes:
+    """A byte before all rows, and for each row as many as it says."""
+    return b"." + b"".join(b"x" * row for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_rows_are_halved_until_they_fit(
     A single row above the limit stands alone.
     """
     packed = pack(rows, encode, limit_bytes, rows_at_once)
-    assert [(value[0], len(value) - 1) for value in packed] == sizes
+    assert [(first, len(value) - 1) for first, value in packed] == sizes

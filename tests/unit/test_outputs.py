@@ -2,48 +2,30 @@
 
 import hashlib
 import os
+from functools import partial
 
 from confluent_kafka import Message
 
-from schemas.charge import Charge
 from schemas.codec import decode_charges, decode_dead_letter, decode_rollups
 from schemas.dead_letter import LARGEST_DEAD_LETTER_BYTES, DeadLetter, Reason
-from schemas.identifiers import Account, Agent, Conversation, EventId, Node, RateCardVersion
+from schemas.identifiers import Account, Agent, Node
 from schemas.rollup import Rollup
 from schemas.topics import LARGEST_OUTPUT_BYTES, LARGEST_RECORD_BYTES, PACKED_BYTES
 from stream.outputs import Outputs
 from stream.rules.outcome import FIXES, Reject
 from tests.unit.booked_figures import charges_in, dead_letters_in, rollups_in, values_in
 from tests.unit.booking_scene import NOON_MS, TOPICS, Scene, usage_record
+from tests.unit.charge_rows import charge_row
 
 VERSION = 7 << 32 | 3
 BOOKED_AT_MS = NOON_MS + 250
 
 
-def charge(number: int, name: str = "n") -> Charge:
-    """A charge whose names are as long as wanted."""
-    return Charge(
-        Account(name),
-        name,
-        EventId(f"{number}"),
-        Agent(name),
-        Conversation(name),
-        "api",
-        Node(name),
-        1_000_000,
-        2_000_000,
-        1,
-        RateCardVersion("v1"),
-        NOON_MS * 1_000,
-        NOON_MS,
-        number,
-    )
-
-
 def test_charges_are_packed_in_order_with_the_place_of_the_first() -> None:
     """However many records they take, `sequence` is where each begins among the checkpoint's bookings."""
     outputs = Outputs(TOPICS, 5)
-    outputs.charges += [charge(number) for number in range(5_003)]
+    for first in range(0, 5_003, 1_000):
+        outputs.charge([charge_row(place=number) for number in range(first, min(first + 1_000, 5_003))])
     records = outputs.drain([], VERSION, BOOKED_AT_MS)
     batches = [decode_charges(value) for value in values_in(records, TOPICS.charges)]
     assert [(topic, key) for topic, key, _ in records] == [(TOPICS.charges, None)] * len(batches)
@@ -60,7 +42,9 @@ def test_packed_outputs_are_at_most_512_kib() -> None:
     """With names as long as names may be, in the characters that take the most bytes."""
     longest = "\U0001f600" * 256
     outputs = Outputs(TOPICS, 0)
-    outputs.charges += [charge(number, longest) for number in range(300)]
+    key = (Account(longest), 1, longest, Agent(longest), Node(longest))
+    long = partial(charge_row, key, source=longest, event_id=longest, conversation=longest)
+    outputs.charge([long(place=number) for number in range(300)])
     rows = [Rollup(Account(longest), hour, "api", Agent(longest), Node(longest), 1) for hour in range(400)]
     records = outputs.drain(rows, VERSION, BOOKED_AT_MS)
     assert max(len(value or b"") for _, _, value in records) <= PACKED_BYTES
@@ -141,7 +125,7 @@ def test_a_record_without_key_or_value_is_told_as_such() -> None:
 def test_outputs_are_handed_out_once() -> None:
     """The next checkpoint carries only what came since."""
     outputs = Outputs(TOPICS, 0)
-    outputs.charges.append(charge(1))
+    outputs.charge([charge_row()])
     outputs.reject(Reject(Reason.NOT_JSON, "x"), usage_record(b""), NOON_MS)
     assert len(outputs.drain([], VERSION, BOOKED_AT_MS)) == 2
     assert outputs.drain([], VERSION + 1, BOOKED_AT_MS) == []

@@ -2,10 +2,13 @@
 
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
 from tests.processes import ROOT
 
+_PERMISSIVE = re.compile(r"Apache|BSD|MIT|MPL-2|PSF|Python Software Foundation|Repoze|ISC|Unlicense|Zlib")
+_BINDING = re.compile(r"GPL|General Public|SSPL|BUSL|Business Source|Commons Clause|CC-BY-NC|Proprietary")
 _SHA256 = re.compile(r"^(sha256:)?[0-9a-f]{64}$")
 
 
@@ -46,3 +49,34 @@ def test_every_jar_of_kafka_is_locked_with_a_hash() -> None:
     lock = tomllib.loads((ROOT / "deploy" / "local" / "jgo.lock.toml").read_text(encoding="utf-8"))
     assert len(lock["dependencies"]) > 10
     assert all(_SHA256.match(jar["sha256"]) for jar in lock["dependencies"])
+
+
+def needed_by_the_processes() -> set[str]:
+    """What the image holds: everything that creditstream's own dependencies need, on whatever machine."""
+    needs: dict[str, set[str]] = {}
+    for package in locked_packages():
+        needs.setdefault(package["name"], set()).update(each["name"] for each in package.get("dependencies", []))
+    found, todo = set[str](), set(needs["creditstream"])
+    while todo:
+        found |= todo
+        todo = set().union(*(needs[name] for name in todo)) - found
+    return found
+
+
+def licence(name: str) -> str | None:
+    """Everything that an installed package says of its licence; None when it is for other machines than this."""
+    try:
+        stated = metadata(name)
+    except PackageNotFoundError:
+        return None
+    # Some put the whole text where its name belongs: what is meant is at its beginning, or in the classifiers.
+    texts = [text[:100] for name in ("License-Expression", "License") for text in stated.get_all(name, [])]
+    return " ".join([*texts, *(each for each in stated.get_all("Classifier", []) if each.startswith("License"))])
+
+
+def test_what_the_processes_need_may_be_used_and_passed_on_by_anybody() -> None:
+    """By their licences: permissive, and none that binds the whole."""
+    licences = {name: licence(name) for name in needed_by_the_processes()}
+    stated = {name: text for name, text in licences.items() if text is not None}
+    assert len(stated) > 25
+    assert {name: text for name, text in stated.items() if not _PERMISSIVE.search(text) or _BINDING.search(text)} == {}

@@ -1,0 +1,1 @@
+"""What others know of our dependencies by now: advisories, releases taken back, files exchanged."""

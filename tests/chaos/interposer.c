@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -59,18 +60,31 @@ int timespec_get(struct timespec *out, int base) {
 }
 
 /* Waits until a time of the wall clock: the kernel's is right, so the offset is taken back. */
-typedef int timed_wait(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
-
-int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until) {
-    static timed_wait *real;
-    /* Without its version the dynamic linker names the one that was there before 2002. */
-    if (!real) real = (timed_wait *)dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
-    if (!real) real = (timed_wait *)dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+static struct timespec right_time(const struct timespec *until) {
     struct timespec right = *until;
     if (offset_ns && right.tv_sec > LEAST_WALL_CLOCK_SECONDS) {
         int64_t ns = right.tv_sec * BILLION + right.tv_nsec - *offset_ns;
         right.tv_sec = ns / BILLION;
         right.tv_nsec = ns % BILLION;
     }
+    return right;
+}
+
+typedef int posix_wait(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+typedef int c11_wait(cnd_t *, mtx_t *, const struct timespec *);
+
+int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until) {
+    static posix_wait *real;
+    struct timespec right = right_time(until);
+    /* Without its version the dynamic linker names the one that was there before 2002. */
+    if (!real) real = (posix_wait *)dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (!real) real = (posix_wait *)dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    return real(condition, mutex, &right);
+}
+
+int cnd_timedwait(cnd_t *condition, mtx_t *mutex, const struct timespec *until) {
+    static c11_wait *real;
+    struct timespec right = right_time(until);
+    if (!real) real = (c11_wait *)dlsym(RTLD_NEXT, "cnd_timedwait");
     return real(condition, mutex, &right);
 }

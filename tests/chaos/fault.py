@@ -21,4 +21,11 @@ class Fault(Struct, frozen=True, kw_only=True):
     """Changes of the workload's settings."""
     rate: int = 1_500
     """Events a second while the fault lasts."""
+    events: int = 60_000
+    """At least so many events in a full run."""
+    within_seconds: float | None = None
+    """The longest recovery that is promised."""
     worker_module: str = "stream"
+    interposed: bool = False
+    """Its processes run under the interposer: their clocks can be set."""
+    session_seconds: int = 6

@@ -1,18 +1,23 @@
 """A workload that goes on while things break: paced until it is told to finish, then what is left flat out."""
 
+import itertools
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from producers.malformed import Record
 from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
 from schemas.topics import TopicNames
 from tests.integration.system import PARTITIONS, grant_command
 
+FLAT_OUT = 10_000_000
 _EVENTS_PER_COMMAND = 500
+_EVENTS_PER_LOOK = 20
 _LONGEST_OUTAGE_SECONDS = 600
 _ANY_PARTITION = -1
 
@@ -25,10 +30,23 @@ class Load(threading.Thread):
     """Sends seeded events with duplicates, late and malformed ones, and grants, every second one of them twice."""
 
     def __init__(
-        self, servers: str, topics: TopicNames, *, events: int, rate: int, name: str = "first", **changes: Any
+        self,
+        servers: str,
+        topics: TopicNames,
+        *,
+        events: int,
+        rate: int,
+        name: str = "first",
+        round_events: int | None = None,
+        **changes: Any,
     ) -> None:
+        """With `round_events` so many are made, and sent again and again under other ids: that takes a third."""
         super().__init__(name=f"load-{name}", daemon=True)
-        self.delivered = 0
+        self.sent = 0
+        """Usage events handed to the client so far."""
+        self._held = threading.Event()
+        self._paced_from = (time.monotonic(), 0)
+        self._round_events = round_events
         self._events = events
         self._rate = rate
         self._name = name
@@ -44,6 +62,8 @@ class Load(threading.Thread):
                 "message.timeout.ms": _LONGEST_OUTAGE_SECONDS * 1_000,
                 "reconnect.backoff.max.ms": 500,
                 "linger.ms": 5,
+                "compression.type": "lz4",
+                "delivery.report.only.error": True,
                 "log_level": 2,
             }
         )
@@ -58,27 +78,63 @@ class Load(threading.Thread):
 
     def run(self) -> None:
         """Send until told to finish, and at least as many events as were asked for."""
-        began = time.monotonic()
-        for sent, (key, value, partition) in enumerate(workload_records(self._settings), start=1):
+        self._paced_from = (time.monotonic(), 0)
+        for sent, (key, value, partition) in enumerate(self._records(), start=1):
             self._send(self._topics.usage_events, key, value, partition)
+            self.sent = sent
             if sent % _EVENTS_PER_COMMAND == 0:
                 self._send_grant(sent)
-            if self._finishing.is_set():
-                if sent >= self._events:
-                    break
-            elif sent % 20 == 0:
-                time.sleep(max(0.0, began + sent / self._rate - time.monotonic()))
+            if sent % _EVENTS_PER_LOOK == 0:
+                self._producer.poll(0)
+                self._keep_pace(sent)
+            if self._finishing.is_set() and sent >= self._events:
+                break
         left = self._producer.flush(_LONGEST_OUTAGE_SECONDS)
         if left:
             self._errors.append(f"{left} records were not acknowledged within {_LONGEST_OUTAGE_SECONDS} s")
 
+    def _records(self) -> Iterator[Record]:
+        records = workload_records(self._settings)
+        if self._round_events is None:
+            yield from records
+            return
+        made = list(itertools.islice(records, self._round_events))
+        run = f'{{"id":"{self._name}-'.encode()
+        for number in itertools.count():
+            other = f'{{"id":"{self._name}.{number}-'.encode()
+            for key, value, partition in made:
+                yield key, value.replace(run, other, 1), partition
+
+    def pace(self, rate: int) -> None:
+        """Go on at another rate."""
+        self._rate = rate
+        self._paced_from = (time.monotonic(), self.sent)
+
+    def hold(self, rate: int | None = None) -> None:
+        """Send nothing until told to go on, at another rate if one is given."""
+        self._held.set()
+        self._rate = rate or self._rate
+
+    def go_on(self) -> None:
+        """Send again."""
+        self.pace(self._rate)
+        self._held.clear()
+
     def finish(self) -> int:
-        """End it; how many records the broker acknowledged. UndeliveredError when it did not take them all."""
+        """End it; how many events the broker acknowledged. UndeliveredError when it did not take them all."""
         self._finishing.set()
+        self._held.clear()
         self.join(2 * _LONGEST_OUTAGE_SECONDS)
         if self.is_alive() or self._errors:
             raise UndeliveredError(f"the load was not delivered: {self._errors[:3] or 'it hangs'}")
-        return self.delivered
+        return self.sent
+
+    def _keep_pace(self, sent: int) -> None:
+        while self._held.is_set():
+            self._producer.poll(0.05)
+        if not self._finishing.is_set():
+            began, before = self._paced_from
+            time.sleep(max(0.0, began + (sent - before) / self._rate - time.monotonic()))
 
     def _send_grant(self, number: int) -> None:
         account = f"account-{number // _EVENTS_PER_COMMAND % self._settings.accounts}"
@@ -96,11 +152,8 @@ class Load(threading.Thread):
             except BufferError:
                 self._producer.poll(0.1)
             else:
-                self._producer.poll(0)
                 return
 
     def _note(self, error: KafkaError | None, _message: Message) -> None:
-        if error is None:
-            self.delivered += 1
-        elif len(self._errors) < 10:
+        if error is not None and len(self._errors) < 10:
             self._errors.append(str(error))

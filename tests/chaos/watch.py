@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TopicNames
-from stream.engine.progress import PROGRESS_KEY, decode_progress
+from stream.engine.progress import CLAIM_KEY, PROGRESS_KEY, decode_progress
 from tests.integration.system import PARTITIONS
 
 _ANSWER_SECONDS = 10.0
@@ -22,7 +23,9 @@ class Watch:
         self._inputs = (topics.usage_events, topics.commands)
         self._outputs = (topics.charges, topics.rollups, topics.balances_changelog, topics.dead_letters)
         self._durable: Ends = {}
-        common = {
+        self._claims = 0
+        self._group = f"{topics.prefix}{topics.app}"
+        self._common = {
             "bootstrap.servers": servers,
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
@@ -31,13 +34,16 @@ class Watch:
             "reconnect.backoff.max.ms": 500,
             "log_level": 2,
         }
-        self._progress = Consumer({**common, "group.id": "chaos-watch"})
+        self._progress = Consumer({**self._common, "group.id": "chaos-watch"})
         self._progress.assign([TopicPartition(topics.progress, number, 0) for number in range(PARTITIONS)])
-        self._sink = Consumer({**common, "group.id": f"{topics.prefix}{topics.app}-sink"})
+        self._ends_reader = Consumer({**self._common, "group.id": "chaos-ends"})
+        self._sink = Consumer({**self._common, "group.id": f"{self._group}-sink"})
+        self._admin = AdminClient({"bootstrap.servers": servers, "log_level": 2})
 
     def close(self) -> None:
         """Disconnect."""
         self._progress.close()
+        self._ends_reader.close()
         self._sink.close()
 
     def input_ends(self) -> Ends:
@@ -53,6 +59,21 @@ class Watch:
         """The last stable offsets of what the sink reads."""
         return self._ends(self._outputs)
 
+    def emptied(self, topic: str) -> bool:
+        """Whether the topic begins where it ends, in every partition, and held something before."""
+        return all(low == high > 0 for low, high in (self._marks(topic, number) for number in range(PARTITIONS)))
+
+    def newest_append_time_ms(self, topic: str) -> int:
+        """When the broker, by its clock, appended the last record of the topic's first partition."""
+        _, high = self._marks(topic, 0)
+        self._ends_reader.assign([TopicPartition(topic, 0, max(0, high - 1))])
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while time.monotonic() < deadline:
+            for message in self._ends_reader.consume(1, 1.0):
+                if message.error() is None:
+                    return message.timestamp()[1]
+        raise TimeoutError(f"the last record of {topic} was not read")
+
     def booked(self, ends: Ends) -> bool:
         """Whether committed progress has reached all of these."""
         self._advance()
@@ -67,6 +88,26 @@ class Watch:
             return False
         return all(each.offset >= ends[each.topic, each.partition] for each in committed)
 
+    def claims(self) -> int:
+        """How many take-overs, and looks at the progress after an error, were committed so far."""
+        self._advance()
+        return self._claims
+
+    def members(self) -> int:
+        """How many workers the group has."""
+        (described,) = self._admin.describe_consumer_groups([self._group], request_timeout=_ANSWER_SECONDS).values()
+        return len(described.result(_ANSWER_SECONDS).members)
+
+    def lag(self) -> int:
+        """How many offsets of the inputs are in no checkpoint."""
+        self._advance()
+        return sum(self.behind(self.input_ends()).values())
+
+    def booked_since(self, ends: Ends) -> int:
+        """How many offsets beyond these are in checkpoints."""
+        self._advance()
+        return sum(max(0, self._durable.get(place, 0) - end) for place, end in ends.items())
+
     def behind(self, ends: Ends) -> dict[str, int]:
         """How many offsets of which inputs are not in a checkpoint."""
         return {
@@ -76,18 +117,21 @@ class Watch:
         }
 
     def _ends(self, topics: Iterable[str]) -> Ends:
-        return {(topic, number): self._end(topic, number) for topic in topics for number in range(PARTITIONS)}
+        return {(topic, number): self._marks(topic, number)[1] for topic in topics for number in range(PARTITIONS)}
 
-    def _end(self, topic: str, number: int) -> int:
-        """Asked again for a while: a broker that has just come back does not yet lead its partitions."""
+    def _marks(self, topic: str, number: int) -> tuple[int, int]:
+        """First and last stable offset, asked for again for a while: a broker that came back leads nothing at first."""
         deadline = time.monotonic() + _LEADER_SECONDS
         while True:
             try:
-                return self._progress.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)[1]
+                return self._ends_reader.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
             except KafkaException:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.1)
+                # A client that once met partitions without leaders may go on saying that it does not know them.
+                self._ends_reader.close()
+                time.sleep(0.5)
+                self._ends_reader = Consumer({**self._common, "group.id": "chaos-ends"})
 
     def _advance(self) -> None:
         while messages := self._progress.consume(1_000, 0.05):
@@ -96,6 +140,8 @@ class Watch:
                 if error is not None:
                     if error.code() != KafkaError._PARTITION_EOF and error.fatal():
                         raise KafkaException(error)
+                elif message.key() == CLAIM_KEY:
+                    self._claims += 1
                 elif message.key() == PROGRESS_KEY and value is not None:
                     for topic, offset in decode_progress(value).offsets.items():
                         self._durable[topic, message.partition() or 0] = offset

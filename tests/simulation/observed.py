@@ -1,6 +1,6 @@
 """What a worker has committed to its topics, in the oracle's terms, with everything that was written twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -30,9 +30,11 @@ class Observed(Figures):
     versions: dict[tuple[str, int], list[int]] = field(default_factory=dict)
 
 
-def read_outputs(bootstrap_servers: str, topics: TopicNames, partitions: int) -> Observed:
-    """Everything committed in balances, charges, rollups and dead letters."""
-    observed = Observed()
+def read_outputs(
+    bootstrap_servers: str, topics: TopicNames, partitions: int | Sequence[int], observed: Observed | None = None
+) -> Observed:
+    """Everything committed in balances, charges, rollups and dead letters, of so many partitions or of these."""
+    observed = Observed() if observed is None else observed
     charged: set[Place] = set()
     rows: dict[tuple[RollupKey, int], tuple[int, RollupTotals]] = {}
     readers: dict[str, Callable[[Message], None]] = {
@@ -51,7 +53,7 @@ def read_outputs(bootstrap_servers: str, topics: TopicNames, partitions: int) ->
 
 
 def read_topic(
-    bootstrap_servers: str, topic: str, partitions: int, *, isolation: str = "read_committed"
+    bootstrap_servers: str, topic: str, partitions: int | Sequence[int], *, isolation: str = "read_committed"
 ) -> list[Message]:
     """Every committed record of a topic, or whatever another isolation level shows."""
     consumer = Consumer(
@@ -66,8 +68,8 @@ def read_topic(
     )
     messages: list[Message] = []
     try:
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
-        left = set(range(partitions))
+        left = set(range(partitions) if isinstance(partitions, int) else partitions)
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in left])
         while left:
             for message in consumer.consume(5_000, 0.2):
                 error = message.error()

@@ -14,7 +14,7 @@ from tests.simulation.oracle_checks import Rejected
 from tests.simulation.oracle_clickhouse import read_clickhouse
 from tests.simulation.oracle_differences import differences
 from tests.simulation.oracle_kafka import read_all, read_rate_cards
-from tests.simulation.oracle_prices import read_cards
+from tests.simulation.oracle_prices import Card, read_cards
 from tests.simulation.oracle_records import Expected, Figures, OracleSettings, Place, RawRecord
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Figures",
     "OracleSettings",
     "RawRecord",
+    "book_partition",
     "differences",
     "expect",
     "read_all",
@@ -30,19 +31,31 @@ __all__ = [
 ]
 
 
-def expect(records: Iterable[RawRecord], rate_cards: Iterable[bytes | str], settings: OracleSettings) -> Expected:
+def expect(
+    records: Iterable[RawRecord],
+    rate_cards: Iterable[bytes | str],
+    settings: OracleSettings,
+    expected: Expected | None = None,
+) -> Expected:
     """What a system must show once it has booked these records under these rate cards (raw JSON values)."""
-    expected = Expected()
+    expected = Expected() if expected is None else expected
     cards = read_cards(rate_cards)
     ordered = sorted(records, key=lambda record: record.partition)
     for _, of_partition in groupby(ordered, key=lambda record: record.partition):
-        books = Books(expected, cards, settings)
-        for record in _merged(list(of_partition)):
-            try:
-                books.book(record)
-            except Rejected as rejected:
-                expected.dead_letters[_place(record, settings)] = rejected.reason.value
+        book_partition(_merged(list(of_partition)), expected, cards, settings)
     return expected
+
+
+def book_partition(
+    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings
+) -> None:
+    """Add one partition's records, in the order in which they are booked, to what is expected."""
+    books = Books(expected, cards, settings)
+    for record in records:
+        try:
+            books.book(record)
+        except Rejected as rejected:
+            expected.dead_letters[_place(record, settings)] = rejected.reason.value
 
 
 def _merged(records: list[RawRecord]) -> Iterable[RawRecord]:

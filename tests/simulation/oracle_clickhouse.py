@@ -46,8 +46,11 @@ FROM {database:Identifier}.dead_letters FINAL
 ORDER BY topic, partition, offset, reason"""
 
 
-def read_clickhouse(client: Client, database: str) -> Figures:
-    """The figures as an analyst sees them: replaced and deleted rows are gone, segments are summed."""
+def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> Figures:
+    """The figures as an analyst sees them: replaced and deleted rows are gone, segments are summed.
+
+    Without `charges` these are left out: there may be millions.
+    """
 
     def rows(query: str) -> Iterator[Any]:
         with client.query_rows_stream(query, parameters={"database": database}) as stream:
@@ -58,7 +61,7 @@ def read_clickhouse(client: Client, database: str) -> Figures:
         shown.balances[account] = BalanceTotals(_micros(granted), _micros(charged), *counts)
     for *key, events, messages, quantity, cost in rows(_ROLLUPS):
         shown.rollups[RollupKey(*key)] = RollupTotals(events, messages, _micros(quantity), _micros(cost))
-    for account, source, event_id, *charge in rows(_CHARGES):
+    for account, source, event_id, *charge in rows(_CHARGES) if charges else ():
         facts = ChargeFacts(*charge)
         shown.charges[Identity(account, source, event_id)] = facts._replace(
             quantity_micros=_micros(charge[4]), cost=_micros(charge[5])

@@ -1,6 +1,6 @@
 """Reads a cluster's inputs and rate cards as they are, from the first record to the last."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import monotonic
 
 from confluent_kafka import (
@@ -30,34 +30,39 @@ def count_partitions(bootstrap_servers: str, topics: TopicNames) -> int:
 
 def read_all(bootstrap_servers: str, topics: TopicNames, partitions: int) -> list[RawRecord]:
     """Every record of usage.events and credits.commands that is committed and kept."""
-    kinds: dict[str, TopicKind] = {topics.usage_events: "usage", topics.commands: "commands"}
-    records = []
-    for topic, kind in kinds.items():
-        for message in _read(bootstrap_servers, topic, partitions):
-            stamp, timestamp_ms = message.timestamp()
-            if stamp != TIMESTAMP_LOG_APPEND_TIME:
-                raise ValueError(f"{topic} does not stamp records with the broker's append time: recreate the topic")
-            key, value = _bytes(message.key()), _bytes(message.value())
-            records.append(RawRecord(kind, message.partition() or 0, message.offset() or 0, timestamp_ms, key, value))
-    return records
+    kinds: tuple[TopicKind, ...] = ("usage", "commands")
+    return [record for kind in kinds for record in read_input(bootstrap_servers, topics, kind, range(partitions))]
+
+
+def read_input(
+    bootstrap_servers: str, topics: TopicNames, kind: TopicKind, partitions: Sequence[int]
+) -> Iterator[RawRecord]:
+    """Every committed record of these partitions of an input; of one partition, in order."""
+    topic = topics.usage_events if kind == "usage" else topics.commands
+    for message in _read(bootstrap_servers, topic, partitions):
+        stamp, timestamp_ms = message.timestamp()
+        if stamp != TIMESTAMP_LOG_APPEND_TIME:
+            raise ValueError(f"{topic} does not stamp records with the broker's append time: recreate the topic")
+        key, value = _bytes(message.key()), _bytes(message.value())
+        yield RawRecord(kind, message.partition() or 0, message.offset() or 0, timestamp_ms, key, value)
 
 
 def read_rate_cards(bootstrap_servers: str, topics: TopicNames) -> list[bytes]:
     """The last value published under each key, as raw JSON."""
     latest: dict[bytes | None, bytes | None] = {}
-    for message in _read(bootstrap_servers, topics.rate_cards, 1):
+    for message in _read(bootstrap_servers, topics.rate_cards, [0]):
         latest[_bytes(message.key())] = _bytes(message.value())
     return [value for value in latest.values() if value is not None]
 
 
-def _read(bootstrap_servers: str, topic: str, partitions: int) -> Iterator[Message]:
+def _read(bootstrap_servers: str, topic: str, partitions: Sequence[int]) -> Iterator[Message]:
     consumer = _consumer(bootstrap_servers)
     try:
-        starts = [TopicPartition(topic, number) for number in range(partitions)]
+        starts = [TopicPartition(topic, number) for number in partitions]
         for start in starts:
             start.offset = consumer.get_watermark_offsets(start, timeout=30)[0]
         consumer.assign(starts)
-        unread, heard_at = set(range(partitions)), monotonic()
+        unread, heard_at = set(partitions), monotonic()
         while unread:
             messages = consumer.consume(5000, timeout=0.2)
             if messages:

@@ -1,13 +1,12 @@
 """A worker dies at each named step of a checkpoint and of a take-over, and while it restores."""
 
-import signal
-
+from tests.chaos.crew import KILLED
 from tests.chaos.fault import Fault
-from tests.chaos.stage import Member, Stage
+from tests.chaos.member import Member
+from tests.chaos.stage import Stage
 
 _CHECKPOINT_STEPS = ("begun", "produced", "committed")
 _TAKE_OVER_STEPS = ("fenced", "claimed", "restored")
-_KILLED = -signal.SIGKILL
 _KILLS_DURING_RESTORE = 3
 _RESTORING_SECONDS = 30.0
 
@@ -19,7 +18,7 @@ def _at_checkpoint(step: str) -> Fault:
         doomed = stage.workers[0]
         doomed.running.kill()
         doomed.running.restart(crash_point=f"checkpoint.{step}:40")
-        stage.wait_ended(doomed, _KILLED)
+        stage.wait_ended(doomed, KILLED)
         stage.over()
 
     return Fault(
@@ -35,7 +34,7 @@ def _at_take_over(step: str) -> Fault:
         doomed = stage.workers[0]
         doomed.running.kill()
         doomed.running.restart(crash_point=f"takeover.{step}:2")
-        stage.wait_ended(doomed, _KILLED)
+        stage.wait_ended(doomed, KILLED)
         stage.over()
 
     return Fault(
@@ -51,6 +50,7 @@ def _kill_during_restore(stage: Stage) -> None:
     for _ in range(_KILLS_DURING_RESTORE):
         stage.kill(doomed)
         stage.wait_until(lambda: _is_restoring(doomed), "a take-over", _RESTORING_SECONDS)
+        stage.prove("a take-over was restoring")
     stage.kill(doomed)
     stage.over()
 

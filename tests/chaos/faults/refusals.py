@@ -9,9 +9,11 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions
 
+from tests.chaos.errors import ChaosError
 from tests.chaos.fault import Fault
 from tests.chaos.load import Load
-from tests.chaos.stage import ChaosError, Member, Stage
+from tests.chaos.member import Member
+from tests.chaos.stage import Stage
 from tests.integration.system import PARTITIONS
 from tests.topics import delete_topics, make_topics, new_topics, topic_id
 
@@ -61,6 +63,7 @@ def _progress_emptied(stage: Stage) -> None:
     for each in stage.workers:
         each.running.restart()
     stage.wait_until(lambda: _tells(stage, "lost records"), "a refusal at start")
+    stage.prove("the workers refuse, since the progress topic lost records")
     stage.note_refusal(time.monotonic() - began)
 
 
@@ -73,6 +76,9 @@ def _log_passed(stage: Stage) -> None:
     stage.settle()
     second.running.kill()
     _delete_before(stage, stage.system.topics.dedup_log)
+    stage.prove(
+        "the dedup log begins after everything that was in it", holds=stage.watch.emptied(stage.system.topics.dedup_log)
+    )
     stage.begin(first)
     second.running.restart()
     # New ids: those that were deleted are, by the log's retention, older than what may still come.
@@ -87,6 +93,7 @@ def _unwritable(stage: Stage) -> None:
     stage.sleep(2)
     _configure(stage, stage.system.topics.charges, "max.message.bytes", "100")
     stage.wait_until(lambda: _tells(stage, "no attempt can write its checkpoint"), "partitions that stop")
+    stage.prove("checkpoints were told to be unwritable")
     if any(each.exit_code() is not None for each in stage.workers):
         raise ChaosError("a worker ended, though its other partitions could go on")
     _configure(stage, stage.system.topics.charges, "max.message.bytes", str(2 << 20))
@@ -100,7 +107,7 @@ def _calm_down(stage: Stage) -> None:
     """Book everything, and note what the figures must be before the inputs are gone."""
     stage.sleep(_LOAD_SECONDS)
     stage.settle()
-    stage.expected = stage.system.expected()
+    stage.note_expected()
     stage.supervised = False
 
 
@@ -110,9 +117,10 @@ def _await_refusal(stage: Stage) -> float:
     stage.wait_until(lambda: all(map(_has_refused, stage.workers)), "a refusal while running", _NOTICED_SECONDS)
     taken = time.monotonic() - began
     for each in stage.workers:
-        log = each.running.log.read_text(encoding="utf-8", errors="replace")
+        log = each.log()
         if not any(words in log for words in _SAID_WHILE_RUNNING):
             raise ChaosError(f"the log of {each.title} says none of {_SAID_WHILE_RUNNING}")
+    stage.prove(f"every worker refused {taken:.0f} s after the topic changed")
     return taken
 
 
@@ -125,13 +133,13 @@ def _require_refusal_at_start(stage: Stage, words: str) -> None:
         each.running.kill()
         each.running.restart()
     stage.wait_until(lambda: _tells(stage, words), f"a refusal at start that says {words!r}", _NOTICED_SECONDS)
+    stage.prove(f"the next start says {words!r}")
 
 
 def _tells(stage: Stage, words: str) -> bool:
     """Whether a probe that fails, or the log of a worker that ended, says so."""
     return any(
-        words in each.running.get("/healthz")[1]
-        or (each.exit_code() is not None and words in each.running.log.read_text(encoding="utf-8", errors="replace"))
+        words in each.running.get("/healthz")[1] or (each.exit_code() is not None and words in each.log())
         for each in stage.workers
     )
 

@@ -1,12 +1,13 @@
 """The sink dies at each of its steps, and the migration between its own."""
 
 import os
-import signal
 import subprocess
 import sys
 
+from tests.chaos.crew import DATABASE, KILLED
+from tests.chaos.errors import ChaosError
 from tests.chaos.fault import Fault
-from tests.chaos.stage import DATABASE, ChaosError, Stage
+from tests.chaos.stage import Stage
 from tests.integration.system import clickhouse_settings
 from tests.processes import ROOT
 
@@ -18,7 +19,6 @@ _STEPS = {
     "committed:4": "a batch is committed",
 }
 _MIGRATION_STEPS = ("begun:1", "stated:1", "recorded:1", "stated:3", "recorded:2")
-_KILLED = -signal.SIGKILL
 _MIGRATE_SECONDS = 60
 _DATABASE = "chaos_migrated"
 
@@ -29,7 +29,7 @@ def _at(step: str, about: str) -> Fault:
         (sink,) = stage.sinks
         sink.running.kill()
         sink.running.restart(crash_point=f"sink.{step}")
-        stage.wait_ended(sink, _KILLED)
+        stage.wait_ended(sink, KILLED)
         stage.over()
 
     name = step.partition(":")[0].replace("_", "-")
@@ -49,8 +49,9 @@ def _migrations(stage: Stage) -> None:
     """Migrations killed between their steps go on, in another database, as if nothing had been."""
     for step in _MIGRATION_STEPS:
         code = _migrate(stage, f"migrate.{step}")
-        if code != _KILLED:
+        if code != KILLED:
             raise ChaosError(f"the migration ended with {code} instead of dying at {step}")
+        stage.prove(f"the migration died at {step}")
     if _migrate(stage, "") or _migrate(stage, ""):
         raise ChaosError("the migration does not go on after it was killed")
     made, wanted = (_schema(stage, database) for database in (_DATABASE, DATABASE))

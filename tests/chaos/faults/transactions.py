@@ -1,6 +1,5 @@
 """Transactions of ours that time out or are fenced, and those of producers upstream."""
 
-import signal
 import time
 from datetime import UTC, datetime
 
@@ -8,13 +7,14 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
+from tests.chaos.errors import ChaosError
 from tests.chaos.fault import Fault
-from tests.chaos.stage import ChaosError, Stage
+from tests.chaos.stage import Stage
 from tests.chaos.watch import Ends
 from tests.integration.system import PARTITIONS
 
 _FENCINGS = 8
-_TIMED_OUT_SECONDS = 24.0
+_TIMED_OUT_SECONDS = 60.0
 """The impatient worker's 8 s, and the 10 s after which a broker looks for such transactions."""
 _TRIES_TO_MEET_ONE_OPEN = 200
 _UPSTREAM_TRANSACTIONS = 60
@@ -26,31 +26,38 @@ _ABANDONED_TIMEOUT_MS = 5_000
 def _timed_out(stage: Stage) -> None:
     stage.sleep(2)
     _freeze_inside_transaction(stage)
-    stage.sleep(_TIMED_OUT_SECONDS)
-    stage.workers[0].running.signal(signal.SIGCONT)
+    stage.wait_until(lambda: not _is_one_open(stage), "the broker aborts our transaction", _TIMED_OUT_SECONDS)
+    stage.prove("the broker aborted a transaction of a worker that stood still")
+    stage.thaw(stage.workers[0])
     stage.over()
 
 
 def _freeze_inside_transaction(stage: Stage) -> None:
     """Stop the worker while a transaction of its is open: the last stable offset is then behind the end."""
-    running = stage.workers[0].running
+    for _ in range(_TRIES_TO_MEET_ONE_OPEN):
+        stage.freeze(stage.workers[0])
+        time.sleep(0.1)
+        if _is_one_open(stage):
+            return
+        stage.thaw(stage.workers[0])
+        stage.sleep(0.13)
+    raise ChaosError("no transaction was met open")
+
+
+def _is_one_open(stage: Stage) -> bool:
+    """Whether a last stable offset of what the worker writes is behind the end."""
     topics = (stage.system.topics.charges, stage.system.topics.progress)
     places = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
-    ends = {level: _consumer(stage, level) for level in ("read_committed", "read_uncommitted")}
+    readers = [_consumer(stage, level) for level in ("read_committed", "read_uncommitted")]
     try:
-        for _ in range(_TRIES_TO_MEET_ONE_OPEN):
-            running.signal(signal.SIGSTOP)
-            time.sleep(0.1)
-            for place in places:
-                stable, high = (each.get_watermark_offsets(place, timeout=10)[1] for each in ends.values())
-                if stable < high:
-                    return
-            running.signal(signal.SIGCONT)
-            stage.sleep(0.13)
+        for place in places:
+            stable, high = (each.get_watermark_offsets(place, timeout=10)[1] for each in readers)
+            if stable < high:
+                return True
+        return False
     finally:
-        for each in ends.values():
+        for each in readers:
             each.close()
-    raise ChaosError("no transaction was met open")
 
 
 def _consumer(stage: Stage, isolation_level: str) -> Consumer:
@@ -65,10 +72,13 @@ def _consumer(stage: Stage, isolation_level: str) -> Consumer:
 
 def _fenced(stage: Stage) -> None:
     """A stranger with the owner's transactional id: what a stale assignee would do."""
+    claims = stage.watch.claims()
     for number in range(_FENCINGS):
         stage.sleep(1)
         stranger = _producer(stage, f"chaos.creditstream-{number % PARTITIONS}")
         stranger.init_transactions(30)
+    stage.wait_until(lambda: stage.watch.claims() > claims, "an owner that fences the stranger")
+    stage.prove(f"a stranger fenced {_FENCINGS} owners, who noticed")
     stage.over()
 
 
@@ -87,6 +97,8 @@ def _upstream(stage: Stage) -> None:
         if number == _UPSTREAM_TRANSACTIONS // 2 + 1:
             upstream.flush(30)
             stage.sleep(_HELD_OPEN_SECONDS)
+            held = not stage.watch.stable(_high_watermarks(stage))
+            stage.prove(f"a transaction upstream was open for {_HELD_OPEN_SECONDS:.0f} s", holds=held)
         if number % 3:
             upstream.commit_transaction(30)
             committed += _UPSTREAM_RECORDS
@@ -102,6 +114,7 @@ def _upstream(stage: Stage) -> None:
         abandoned.produce(topic, value, key)
     abandoned.flush(30)
     held_back = _high_watermarks(stage)
+    stage.prove("a transaction upstream was abandoned", holds=not stage.watch.stable(held_back))
     del abandoned
     stage.wait_until(lambda: stage.watch.stable(held_back), "the broker aborts what was abandoned")
     stage.over()
@@ -140,7 +153,7 @@ FAULTS = [
         about="the only worker stopped inside a transaction until the broker has aborted it",
         breaks=_timed_out,
         workers=1,
-        worker_module="tests.chaos.impatient_worker",
+        worker_module="tests.chaos.odd_workers.impatient",
     ),
     Fault(
         name="fenced-by-stranger",

@@ -1,0 +1,49 @@
+"""A process of the system, watched from outside."""
+
+import contextlib
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.processes import Running
+
+_KIB_PER_MIB = 1024
+
+
+@dataclass
+class Member:
+    """A process of the system, and how it ended by itself."""
+
+    title: str
+    running: Running
+    down: bool = False
+    """Nobody is to start it again."""
+    ended: list[int] = field(default_factory=list)
+
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        try:
+            return self.running.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    @property
+    def memory_mib(self) -> int:
+        """What it holds in memory now; 0 when it is gone."""
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{self.running.pid}/status").read_text(encoding="utf-8").splitlines():
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1]) // _KIB_PER_MIB
+        return 0
+
+    @property
+    def cpu_ticks(self) -> int:
+        """How much it has computed; it stands still while it is stopped."""
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{self.running.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            return int(fields[11]) + int(fields[12])
+        return 0
+
+    def log(self) -> str:
+        """All that it said, over all its lives."""
+        return self.running.log.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,1 @@
+"""Workers that differ from the real one in one thing, which a fault needs."""

@@ -1,7 +1,8 @@
 """Ledger entries: each states what it did to a lot, to what is owed and to what is billed, and continues a chain.
 
 An entry's hash is SHA-256(previous ‖ RFC 8785 JSON), the first previous being SHA-256(account). The JSON has
-the entry's fields by their names, but `previous` and whatever is 0, false or empty; amounts are strings.
+the entry's fields by their names, but `previous` and what is 0, false or empty; amounts are strings,
+and always there.
 """
 
 import hashlib
@@ -91,8 +92,8 @@ class _Canonical(Struct, gc=False, omit_defaults=True):
     """An entry as RFC 8785 has it: names in order. msgspec writes texts and integers as that demands."""
 
     account: str = ""
-    balance_microcredits: str = "0"
-    billed_microcredits: str = "0"
+    balance_microcredits: str = ""
+    billed_microcredits: str = ""
     booked_at_ms: int = 0
     cause: str = ""
     detail: str = ""
@@ -101,10 +102,10 @@ class _Canonical(Struct, gc=False, omit_defaults=True):
     kind: str = ""
     late: bool = False
     lot: str = ""
-    lot_microcredits: str = "0"
+    lot_microcredits: str = ""
     occurred_at_us: int = 0
     offset: int = 0
-    owed_microcredits: str = "0"
+    owed_microcredits: str = ""
     period_start_ms: int = 0
     price_micros: int = 0
     rate_card: str = ""
@@ -166,16 +167,13 @@ def seal(entries: Iterable[Entry], heads: MutableMapping[str, bytes], booked_at_
 
 def verify_chain(account: str, entries: Iterable[Entry]) -> bytes:
     """The hash after these entries, all of one account from its first; BrokenChainError names the first bad one."""
-    head, sequence, balance = first_hash(account), 0, 0
-    for entry in entries:
-        sequence += 1
+    head, balance = first_hash(account), 0
+    for sequence, entry in enumerate(entries, 1):
         balance += entry.lot_microcredits - entry.owed_microcredits
         if entry.account != account or entry.sequence != sequence:
             raise BrokenChainError(f"entry {entry.sequence} of {entry.account!r} stands where {sequence} belongs")
         if entry.previous != head:
-            raise BrokenChainError(
-                f"entry {sequence} of {account!r} does not follow the one before it: one was changed"
-            )
+            raise BrokenChainError(f"entry {sequence} of {account!r} does not follow the one before: one was changed")
         if entry.balance_microcredits != balance:
             raise BrokenChainError(f"entry {sequence} of {account!r} says a balance that its effects do not come to")
         head = entry_hash(entry)

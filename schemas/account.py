@@ -37,7 +37,7 @@ class RefillRequested(Struct, array_like=True, gc=False):
 
 
 class Refill(Struct, array_like=True, gc=False):
-    """Where auto-refill stands: the latest requests, and what paid and open ones of a UTC month come to."""
+    """Where auto-refill stands: the latest requests, and what was paid in the UTC month `month`."""
 
     state: RefillState = "idle"
     number: int = 0
@@ -81,6 +81,7 @@ class AccountRow(Struct, array_like=True, gc=False):
     ends: bool = False
     period_start_ms: int = 0
     period_end_ms: int = 0
+    period_days: int = 0
     renewed_start_ms: int = 0
     overage_used: int = 0
     bill: list[BillLine] = []
@@ -88,6 +89,7 @@ class AccountRow(Struct, array_like=True, gc=False):
     policy: Policy = Policy()
     base: int = 0
     alarms: list[Alarm] = []
+    armings: int = 0
     gate_closed: bool = False
     gate_number: int = 0
     beyond_events: int = 0

@@ -49,7 +49,7 @@ FIXES: dict[Reason, str] = {
     Reason.EXCEEDS_AVAILABLE: "Take at most what is unspent; void a grant with spent: owe to take what was spent.",
     Reason.CHARGE_NOT_FOUND: "Name the event, and the partition and offset that explain prints for it.",
     Reason.TOO_OLD_TO_VOID: "Send an adjustment: charges are corrected for 90 days.",
-    Reason.UNKNOWN_REFILL: "Check who paid and why: this account has no such refill request among its last 16.",
+    Reason.UNKNOWN_REFILL: "Check who paid and why: this account has no such refill request among its last 8.",
     Reason.REFILL_ANSWERED: "A refill request is answered once; nothing is left to do.",
     Reason.REFUSED_BY_CLICKHOUSE: "Compare the row with the table's columns, then replay.",
 }

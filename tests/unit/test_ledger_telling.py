@@ -2,6 +2,7 @@
 
 import pytest
 
+from schemas.notices import Alert
 from tests.unit.ledger_story import Story
 
 THRESHOLDS = [
@@ -197,8 +198,8 @@ REFILLS = [
     (
         "nor repeated",
         (
-            "1 Nov 10:00: grant T 60; policy refill 100 below 50; 1 Nov 12:00: charge 20; behind; 1 Nov 20:00: charge 1; "
-            "1 Nov 21:00: caught"
+            "1 Nov 10:00: grant T 60; policy refill 100 below 50; 1 Nov 12:00: charge 20; behind; "
+            "1 Nov 20:00: charge 1; 1 Nov 21:00: caught"
         ),
         "asked 1T12:00 1T21:00",
     ),
@@ -216,7 +217,7 @@ def test_an_alert_has_its_own_id_for_every_occasion() -> None:
     """A threshold that was removed and set again, a gate that closed twice: no id comes twice."""
     steps = "grant T 100; policy alert 50; charge 60; policy ; policy alert 50; grant A 60; charge 110; grant B 100"
     story = Story(f"{steps}; charge 100")
-    ids = [each.id for each in story.notices if hasattr(each, "kind")]
+    ids = [each.id for each in story.notices if isinstance(each, Alert)]
     assert len(ids) == len(set(ids)) > 6
-    again = [each.id for each in Story("grant T 100; policy alert 50; charge 60").notices if hasattr(each, "kind")]
+    again = [each.id for each in Story("grant T 100; policy alert 50; charge 60").notices if isinstance(each, Alert)]
     assert again == ids[:1]

@@ -4,7 +4,7 @@ from schemas.account import AccountRow, BillLine
 from schemas.notices import Bill
 from stream.rules.ledger.posting import Posting
 
-MOST_LINES = 16
+MOST_LINES = 8
 """Lines of a bill; a change of price that would need more waits for the period's end."""
 _MICROCREDIT_MICROS_PER_MINOR = 10**12
 

@@ -28,7 +28,7 @@ class Ledger:
     """
 
     def __init__(self, books: Books | None = None) -> None:
-        self.books = books or Books()
+        self.books = Books() if books is None else books
         self.due = DueTimes()
         self.version = 1
         self.entries: list[Entry] = []

@@ -13,7 +13,9 @@ from stream.rules.outcome import Reject
 
 LAST_ANCHOR_DAY = 31
 MOST_ROLLOVER_PERIODS = 36
-MOST_LINE_CHANGES = 16
+MOST_LINE_CHANGES = 6
+LONGEST_NAME = 64
+LONGEST_LINE = 32
 LINES_KEPT_MS = 40 * 86_400_000
 """Longer than any event is late: an event is priced by the line in force when it occurred."""
 
@@ -153,7 +155,9 @@ def line_at(row: AccountRow, occurred_at_us: int) -> str:
 def check_plan(row: AccountRow, plan: Plan) -> Reject | None:
     """Whether the terms can be kept."""
     problem = ""
-    if not 1 <= plan.anchor_day <= LAST_ANCHOR_DAY:
+    if len(plan.id) > LONGEST_NAME or len(plan.line) > LONGEST_LINE:
+        problem = f"a plan's id has at most {LONGEST_NAME} characters, its line {LONGEST_LINE}"
+    elif not 1 <= plan.anchor_day <= LAST_ANCHOR_DAY:
         problem = f"anchor day {plan.anchor_day} is not 1 to {LAST_ANCHOR_DAY}"
     elif not 0 <= plan.included <= LARGEST_GRANT:
         problem = f"{plan.included} microcredits included is not 0 to 10^15"

@@ -20,7 +20,7 @@ LONGEST_REPEAT_MS = HOUR_MS
 FIRST_WAIT_MS = HOUR_MS
 LONGEST_WAIT_MS = 24 * HOUR_MS
 MOST_DECLINES = 4
-MOST_REQUESTS = 16
+MOST_REQUESTS = 8
 """Requests that are remembered: the newest. An older one that is paid after all is unknown."""
 _NAMESPACE = uuid.UUID("5f0c4a55-8a0c-5d0a-9a8e-2f6b0c1d7e11")
 

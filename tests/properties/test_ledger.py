@@ -1,0 +1,314 @@
+"""Whatever happens to an account, in whatever order, the laws of the ledger hold after every posting."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from schemas.account import AccountRow
+from schemas.ledger import Entry, first_hash, verify_chain
+from schemas.lot import Lot
+from schemas.plan import Plan, Policy, RefillPolicy, Threshold
+from stream.rules.ledger import commands
+from stream.rules.ledger.book import Book
+from stream.rules.ledger.books import Books
+from stream.rules.ledger.corrections import ChargeNow, charge_of
+from stream.rules.ledger.laws import broken_laws
+from stream.rules.ledger.ledger import Ledger
+from stream.rules.ledger.posting import Cause
+from stream.rules.ledger.refill import request_id
+from stream.rules.outcome import Reject
+
+ACME = "acme"
+CREDIT = 1_000_000
+DAY_MS = 86_400_000
+START_MS = 1_793_491_200_000
+LARGEST_ROW_BYTES = 2_048
+
+amounts = st.one_of(
+    st.integers(1, 300), st.integers(1, 300 * CREDIT), st.integers(1, 30).map(lambda n: n * 10 * CREDIT)
+)
+waits_ms = st.one_of(
+    st.integers(0, 60_000), st.integers(0, 3 * DAY_MS), st.just(DAY_MS), st.integers(0, 40).map(lambda n: n * DAY_MS)
+)
+plans = st.builds(
+    Plan,
+    st.sampled_from(["basic", "pro"]),
+    st.one_of(st.just(0), amounts),
+    st.integers(1, 31),
+    currency=st.just("EUR"),
+    rollover_cap=st.one_of(st.just(0), amounts),
+    rollover_periods=st.integers(1, 3),
+    overage=st.sampled_from(["billed", "carried", "refused"]),
+    overage_price_micros=st.integers(1, 5 * CREDIT),
+    overage_limit=st.one_of(st.just(-1), st.just(0), amounts),
+    renews=st.sampled_from(["by_clock", "on_payment"]),
+)
+policies = st.builds(
+    Policy,
+    st.lists(
+        st.one_of(st.builds(Threshold, amounts), st.builds(Threshold, st.just(0), st.integers(1, 100))),
+        max_size=3,
+        unique=True,
+    ).map(tuple),
+    st.one_of(
+        st.none(),
+        st.builds(RefillPolicy, amounts, amounts, st.one_of(st.just(-1), amounts), st.integers(-1, 3)),
+    ),
+    st.sampled_from(["observe", "enforce"]),
+)
+
+
+class SlowLedger(Ledger):
+    """Every charge is posted, as if none were simple."""
+
+    def charge(
+        self,
+        account: str,
+        cost: int,
+        messages: int,
+        source: str,
+        event_id: str,
+        offset: int,
+        rate_card: str,
+        occurred_at_us: int,
+        now_ms: int,
+    ) -> Reject | None:
+        cause = Cause("event", source, event_id, offset, occurred_at_us, rate_card)
+        return self._charge_slowly(account, cost, messages, cause, now_ms)
+
+
+class Account(RuleBasedStateMachine):
+    """One account in three ledgers: as it runs, posting every charge, and put to rest after every checkpoint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ms = START_MS
+        self.ledgers = [Ledger(), SlowLedger(), Ledger(Books(most_awake=0))]
+        self.entries: list[list[Entry]] = [[], [], []]
+        self.notices: list[list[Any]] = [[], [], []]
+        self.charges: dict[str, list[ChargeNow]] = {}
+        self.events = 0
+        self.commands = 0
+        self.checked = 0
+        self.heads = first_hash(ACME)
+
+    @initialize(by_usage=st.booleans(), plan=st.none() | plans, policy=st.none() | policies)
+    def open(self, by_usage: bool, plan: Plan | None, policy: Policy | None) -> None:
+        if by_usage:
+            self.charge(10 * CREDIT, 0)
+        if plan is not None:
+            self.command(commands.ActivatePlan(plan, "keep"))
+        if policy is not None:
+            self.command(commands.SetPolicy(policy))
+
+    @rule(wait_ms=waits_ms)
+    def wait(self, wait_ms: int) -> None:
+        self.now_ms += wait_ms
+        self._all(lambda ledger: ledger.advance(self.now_ms))
+
+    @rule(cost=st.one_of(st.just(0), amounts), age_ms=st.one_of(st.just(0), st.integers(0, 3 * DAY_MS)))
+    def charge(self, cost: int, age_ms: int) -> None:
+        self.events += 1
+        name = f"e{self.events}"
+        occurred_us = (self.now_ms - age_ms) * 1_000
+
+        def book(ledger: Ledger) -> ChargeNow | None:
+            before = len(ledger.entries)
+            assert ledger.charge(ACME, cost, 1, "/r", name, 1, "v1", occurred_us, self.now_ms) is None
+            mine = [entry for entry in ledger.entries[before:] if entry.id == name]
+            return charge_of(mine, "EUR")
+
+        made = [book(ledger) for ledger in self.ledgers]
+        found = [each for each in made if each is not None]
+        if cost:
+            assert [each.cost for each in found] == [cost] * len(self.ledgers)
+            self.charges[name] = found
+        else:
+            assert not found
+
+    @rule(
+        kind=st.sampled_from(["top_up", "promotional", "adjustment"]),
+        amount=amounts,
+        priority=st.none() | st.integers(0, 100),
+        begins=st.none() | waits_ms,
+        ends=st.none() | waits_ms,
+        is_paid=st.booleans(),
+    )
+    def grant(
+        self,
+        kind: commands.GrantKind,
+        amount: int,
+        priority: int | None,
+        begins: int | None,
+        ends: int | None,
+        is_paid: bool,
+    ) -> None:
+        self.command(
+            commands.Grant(
+                f"g{self.commands}",
+                amount,
+                kind,
+                priority,
+                None if begins is None else self.now_ms + begins,
+                None if ends is None else self.now_ms + ends,
+                payment="p" if is_paid else "",
+            )
+        )
+
+    @rule(which=st.integers(0, 40), spent=st.sampled_from(["owe", "keep", None]), amount=st.none() | amounts)
+    def void_grant(self, which: int, spent: commands.Spent | None, amount: int | None) -> None:
+        book = self.ledgers[0].books.get(ACME, self.now_ms)
+        names = sorted(lot.id for lot in book.lots()) if book else []
+        name = names[which % len(names)] if names else "nobody"
+        self.command(commands.VoidGrant(name, spent, amount))
+
+    @rule(amount=st.one_of(amounts, amounts.map(lambda n: -n)))
+    def adjust(self, amount: int) -> None:
+        self.command(commands.Adjust(f"a{self.commands}", amount, "by ann"))
+
+    @rule(plan=plans, overage=st.sampled_from(["keep", "waive"]))
+    def activate(self, plan: Plan, overage: commands.Overage) -> None:
+        self.command(commands.ActivatePlan(plan, overage))
+
+    @rule(plan=plans, when=st.sampled_from(["now", "period_end"]))
+    def change(self, plan: Plan, when: commands.When) -> None:
+        self.command(commands.ChangePlan(plan, when))
+
+    @rule(when=st.sampled_from(["now", "period_end"]))
+    def cancel(self, when: commands.When) -> None:
+        self.command(commands.CancelPlan(when))
+
+    @rule(is_next=st.booleans())
+    def renew(self, is_next: bool) -> None:
+        book = self.ledgers[0].books.get(ACME, self.now_ms)
+        if book is not None:
+            self.command(commands.RenewPlan(book.row.period_end_ms if is_next else book.row.period_start_ms))
+
+    @rule(policy=policies, overage=st.sampled_from(["keep", "waive"]))
+    def set_policy(self, policy: Policy, overage: commands.Overage) -> None:
+        self.command(commands.SetPolicy(policy, overage))
+
+    @rule(back=st.integers(0, 2), is_paid=st.booleans(), retry=st.booleans())
+    def answer_refill(self, back: int, is_paid: bool, retry: bool) -> None:
+        book = self.ledgers[0].books.get(ACME, self.now_ms)
+        number = (book.row.refill.number if book and book.row.refill else 0) - back
+        name = request_id(ACME, number)
+        self.command(commands.RefillPaid(name) if is_paid else commands.RefillDeclined(name, retry))
+
+    @rule(which=st.integers(0, 10**6), amount=st.none() | amounts)
+    def refund(self, which: int, amount: int | None) -> None:
+        charges = self._some_charge(which)
+        if charges:
+            cause = self._cause()
+            self._agree(lambda ledger, charge: ledger.void_event(ACME, charge, cause, self.now_ms, amount), charges)
+
+    @rule(which=st.integers(0, 10**6), cost=amounts, card=st.sampled_from(["v2", "v3"]))
+    def reprice(self, which: int, cost: int, card: str) -> None:
+        charges = self._some_charge(which)
+        if charges:
+            cause = self._cause(card)
+            self._agree(lambda ledger, charge: ledger.reprice(charge, cost, cause, self.now_ms), charges)
+
+    @rule(caught_up=st.booleans())
+    def fall_behind_or_catch_up(self, caught_up: bool) -> None:
+        self._all(lambda ledger: ledger.catch_up(self.now_ms, caught_up=caught_up))
+
+    @rule()
+    def checkpoint(self) -> None:
+        """Rows are written; the third ledger goes on from what was."""
+        for at, ledger in enumerate(self.ledgers):
+            drained = ledger.drain(self.now_ms + 250)
+            ledger.version += 1
+            self.entries[at] += drained.entries
+            self.notices[at] += drained.notices
+            written = {lot.id for lot in drained.lots()}
+            assert {entry.lot for entry in drained.entries if entry.lot} <= written | {
+                lot for _, lot in drained.forgotten()
+            }
+            for book in drained.books:
+                assert len(msgspec.msgpack.encode(book.row)) < LARGEST_ROW_BYTES
+        self.ledgers[2].books.rest()
+        self.ledgers[2].books.rest()
+        new = self.entries[0][self.checked :]
+        assert [entry.previous for entry in new[:1]] in ([], [self.heads])
+        verify_chain(ACME, self.entries[0])
+        self.checked = len(self.entries[0])
+        now = self.ledgers[0].books.get(ACME, self.now_ms)
+        self.heads = now.row.head if now is not None and now.row.head else self.heads
+
+    @rule()
+    def take_over(self) -> None:
+        """The first ledger is lost, and restored from its rows as they were written."""
+        self.checkpoint()
+        old = self.ledgers[0]
+        book = old.books.get(ACME, self.now_ms)
+        self.ledgers[0] = ledger = Ledger()
+        ledger.version = old.version
+        ledger.catch_up(self.now_ms, caught_up=old.caught_up)
+        ledger._deferred = set(old._deferred)
+        if book is not None:
+            row = msgspec.msgpack.decode(msgspec.msgpack.encode(book.row), type=AccountRow)
+            lots = [msgspec.msgpack.decode(msgspec.msgpack.encode(lot), type=Lot) for lot in book.lots()]
+            ledger.restore(Book(row, lots), self.now_ms)
+
+    @invariant()
+    def the_laws_hold(self) -> None:
+        for ledger in self.ledgers:
+            book = ledger.books.get(ACME, self.now_ms, caught_up=ledger.caught_up)
+            if book is not None:
+                assert broken_laws(book) == []
+                assert book.row.charged - book.row.refunded == sum(
+                    found[self.ledgers.index(ledger)].cost for found in self.charges.values()
+                )
+
+    @invariant()
+    def the_three_agree(self) -> None:
+        """However charges are booked and accounts are kept: the same rows, lots, entries and notices."""
+        states = [_state(ledger, self.now_ms) for ledger in self.ledgers]
+        assert states[0] == states[1] == states[2]
+
+    def teardown(self) -> None:
+        self.checkpoint()
+        assert self.entries[0] == self.entries[1] == self.entries[2]
+        assert self.notices[0] == self.notices[1] == self.notices[2]
+        alerts = [each.id for each in self.notices[0] if hasattr(each, "kind") and each.kind != "refill_unknown"]
+        assert len(alerts) == len(set(alerts))
+
+    def command(self, command: commands.LedgerCommand) -> None:
+        cause = self._cause()
+        answers = [ledger.command(ACME, command, cause, self.now_ms) for ledger in self.ledgers]
+        assert answers[0] == answers[1] == answers[2]
+
+    def _cause(self, card: str = "") -> Cause:
+        self.commands += 1
+        return Cause("command", "/billing", f"c{self.commands}", self.commands, self.now_ms * 1_000, card)
+
+    def _some_charge(self, which: int) -> list[ChargeNow] | None:
+        names = list(self.charges)
+        return self.charges[names[which % len(names)]] if names else None
+
+    def _agree(self, act: Callable[[Ledger, ChargeNow], object], charges: list[ChargeNow]) -> None:
+        answers = [act(ledger, charge) for ledger, charge in zip(self.ledgers, charges, strict=True)]
+        assert answers[0] == answers[1] == answers[2]
+        assert charges[0] == charges[1] == charges[2]
+
+    def _all(self, act: Callable[[Ledger], object]) -> None:
+        for ledger in self.ledgers:
+            act(ledger)
+
+
+def _state(ledger: Ledger, now_ms: int) -> object:
+    book = ledger.books.get(ACME, now_ms, caught_up=ledger.caught_up)
+    if book is None:
+        return None
+    row = msgspec.to_builtins(book.row)
+    lots = sorted((msgspec.to_builtins(lot) for lot in book.lots()), key=lambda lot: str(lot[1]))
+    return row, lots, book.due_at_ms
+
+
+TestAccount = Account.TestCase
+TestAccount.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

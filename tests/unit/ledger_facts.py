@@ -17,6 +17,7 @@ class Told:
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.now_ms = instant("1 Nov")
+        self.ledger.catch_up(self.now_ms, caught_up=True)
         self.entries: list[Entry] = []
         self.notices: list[Notice] = []
         self.answers: list[str] = []
@@ -31,7 +32,7 @@ class Told:
         return "; ".join(told)
 
     def _book(self) -> Book:
-        book = self.ledger.books.get(ACME, self.now_ms)
+        book = self.ledger.books.get(ACME)
         assert book is not None
         return book
 

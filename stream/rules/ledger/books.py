@@ -6,16 +6,33 @@ At rest an account is its rows as they are written: about 0.5 KB with three lots
 from collections.abc import Iterator
 
 import msgspec
+from msgspec import Struct
 
 from schemas.account import AccountRow
+from schemas.identifiers import Account
 from schemas.lot import Lot
 from stream.rules.ledger.book import Book
-from stream.rules.ledger.settle import refresh
 
 MOST_AWAKE = 20_000
 """Books in each of the two generations that are awake."""
+
+
+class _Resting(Struct, array_like=True, gc=False):
+    """A book as it is kept at rest; what it says of the next charge with it, so that waking it looks at no lot."""
+
+    row: AccountRow
+    open: list[Lot]
+    closed: list[Lot]
+    room: int
+    quiet_until_ms: int
+    late_before_us: int
+    due_at_ms: int
+    forgotten: list[str]
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[AccountRow, list[Lot]]).decode
+_decode = msgspec.msgpack.Decoder(_Resting).decode
+_UNNAMED = Account("")
 
 
 class Books:
@@ -38,7 +55,7 @@ class Books:
     def __contains__(self, account: object) -> bool:
         return account in self.recent or account in self._older or account in self._resting
 
-    def get(self, account: str, now_ms: int, *, caught_up: bool = True) -> Book | None:
+    def get(self, account: str) -> Book | None:
         """The account's book, awake; None when it has none."""
         book = self.recent.get(account)
         if book is not None:
@@ -48,8 +65,7 @@ class Books:
             resting = self._resting.pop(account, None)
             if resting is None:
                 return None
-            book = Book(*_decode(resting))
-            refresh(book, now_ms, caught_up=caught_up)
+            book = _waked(resting)
         self.recent[book.row.account] = book
         return book
 
@@ -61,5 +77,37 @@ class Books:
         """Put to rest what was not used for a generation; only right after every change was written."""
         if len(self.recent) >= self._most_awake:
             for account, book in self._older.items():
-                self._resting[account] = _encode((book.row, list(book.lots())))
+                self._resting[account] = _at_rest(book)
             self._older, self.recent = self.recent, {}
+
+
+def _at_rest(book: Book) -> bytes:
+    for lot in book.lots():
+        lot.account = _UNNAMED
+    closed = list(book.closed.values())
+    return _encode(
+        _Resting(
+            book.row,
+            book.open,
+            closed,
+            book.room,
+            book.quiet_until_ms,
+            book.late_before_us,
+            book.due_at_ms,
+            book.forgotten,
+        )
+    )
+
+
+def _waked(resting: bytes) -> Book:
+    kept = _decode(resting)
+    book = Book(kept.row)
+    book.open = kept.open
+    book.closed = {lot.id: lot for lot in kept.closed}
+    for lot in book.lots():
+        lot.account = kept.row.account
+    book.first = next((lot for lot in kept.open if lot.started), None)
+    book.room, book.quiet_until_ms = kept.room, kept.quiet_until_ms
+    book.late_before_us, book.due_at_ms = kept.late_before_us, kept.due_at_ms
+    book.forgotten = kept.forgotten
+    return book

@@ -50,13 +50,12 @@ class ChargeNow(Struct, array_like=True, gc=False):
 
 
 def charge_of(entries: Iterable[Entry], currency: str = "") -> ChargeNow | None:
-    """The charge that the entries of one event's first posting make up; None without any."""
+    """The charge that the entries of one event's first posting make up; None when it cost nothing."""
     made: ChargeNow | None = None
     for entry in entries:
-        if made is None:
-            made = ChargeNow(entry.account, entry.source, entry.id, entry.ingested_at_ms, [])
         piece = piece_of(entry, currency)
         if piece is not None:
+            made = made or ChargeNow(entry.account, entry.source, entry.id, entry.ingested_at_ms, [])
             made.pieces.append(piece)
     return made
 

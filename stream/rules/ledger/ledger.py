@@ -24,7 +24,7 @@ class Ledger:
 
     Callers give times that never go back, and call `advance` with each before they book anything at it. `version` is
     the checkpoint being booked; `caught_up` whether the clock is at most 5 minutes behind: else alerts say so and no
-    refill is asked for.
+    refill is asked for. A ledger begins behind, until `catch_up` says otherwise.
     """
 
     def __init__(self, books: Books | None = None) -> None:
@@ -34,7 +34,7 @@ class Ledger:
         self.entries: list[Entry] = []
         self.notices: list[Notice] = []
         self.changed: list[Book] = []
-        self.caught_up = True
+        self.caught_up = False
         self._deferred: set[str] = set()
         self._next_due_ms = NEVER_MS
 
@@ -98,7 +98,7 @@ class Ledger:
 
     def command(self, account: str, command: LedgerCommand, cause: Cause, now_ms: int) -> Reject | None:
         """Carry a command out; a rejected one changes nothing and opens nothing."""
-        book = self.books.get(account, now_ms, caught_up=self.caught_up)
+        book = self.books.get(account)
         posting = self._begin(book or open_book(account, now_ms), cause, now_ms)
         mode_before = posting.row.policy.mode
         refused = apply_command(posting, command)
@@ -112,7 +112,7 @@ class Ledger:
         self, account: str, charged: ChargeNow | None, cause: Cause, now_ms: int, amount: int | None = None
     ) -> bool | Reject:
         """Refund an event; `charged` is what it costs now, as read back. False when it was voided before."""
-        book = self.books.get(account, now_ms, caught_up=self.caught_up)
+        book = self.books.get(account)
         if book is None:
             return Reject(Reason.CHARGE_NOT_FOUND, "the account has no charges", account)
         posting = self._begin(book, cause, now_ms)
@@ -123,7 +123,7 @@ class Ledger:
 
     def reprice(self, charged: ChargeNow, cost: int, cause: Cause, now_ms: int) -> bool | Reject:
         """Book the difference to what the event costs by the cause's rate card. False when there is nothing to do."""
-        book = self.books.get(charged.account, now_ms, caught_up=self.caught_up)
+        book = self.books.get(charged.account)
         if book is None:
             return Reject(Reason.CHARGE_NOT_FOUND, "the account has no charges", charged.account)
         posting = self._begin(book, cause, now_ms)
@@ -140,7 +140,7 @@ class Ledger:
                 self._next_due_ms = self.due.next_ms()
                 return
             due_at_ms, account = found
-            book = self.books.get(account, due_at_ms, caught_up=self.caught_up)
+            book = self.books.get(account)
             if book is not None:
                 posting = self._begin(book, Cause("clock", occurred_at_us=due_at_ms * 1_000), due_at_ms)
                 fire(posting)
@@ -153,7 +153,7 @@ class Ledger:
         self.caught_up = caught_up
         deferred, self._deferred = sorted(self._deferred), set()
         for account in deferred if caught_up else ():
-            book = self.books.get(account, now_ms)
+            book = self.books.get(account)
             if book is not None:
                 self._finish(settle(self._begin(book, Cause("clock", occurred_at_us=now_ms * 1_000), now_ms)))
 
@@ -175,9 +175,11 @@ class Ledger:
         refresh(book, now_ms, caught_up=self.caught_up)
         self.books.add(book)
         self._schedule(book)
+        if not self.caught_up and book.row.policy.refill is not None:
+            self._deferred.add(book.row.account)
 
     def _charge_slowly(self, account: str, cost: int, messages: int, cause: Cause, now_ms: int) -> Reject | None:
-        book = self.books.get(account, now_ms, caught_up=self.caught_up)
+        book = self.books.get(account)
         if book is not None and book.row.charged + cost > LARGEST_TOTAL_MICROCREDITS:
             detail = f"with it the account would have used more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
             return Reject(Reason.COST_TOO_LARGE, detail, account)

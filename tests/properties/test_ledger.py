@@ -162,7 +162,7 @@ class Account(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 40), spent=st.sampled_from(["owe", "keep", None]), amount=st.none() | amounts)
     def void_grant(self, which: int, spent: commands.Spent | None, amount: int | None) -> None:
-        book = self.ledgers[0].books.get(ACME)
+        book = self.ledgers[0].book(ACME)
         names = sorted(lot.id for lot in book.lots()) if book else []
         name = names[which % len(names)] if names else "nobody"
         self.command(commands.VoidGrant(name, spent, amount))
@@ -185,7 +185,7 @@ class Account(RuleBasedStateMachine):
 
     @rule(is_next=st.booleans())
     def renew(self, is_next: bool) -> None:
-        book = self.ledgers[0].books.get(ACME)
+        book = self.ledgers[0].book(ACME)
         if book is not None:
             self.command(commands.RenewPlan(book.row.period_end_ms if is_next else book.row.period_start_ms))
 
@@ -195,7 +195,7 @@ class Account(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 2), is_paid=st.booleans(), retry=st.booleans())
     def answer_refill(self, back: int, is_paid: bool, retry: bool) -> None:
-        book = self.ledgers[0].books.get(ACME)
+        book = self.ledgers[0].book(ACME)
         number = (book.row.refill.number if book and book.row.refill else 0) - back
         name = request_id(ACME, number)
         self.command(commands.RefillPaid(name) if is_paid else commands.RefillDeclined(name, retry))
@@ -238,7 +238,7 @@ class Account(RuleBasedStateMachine):
         assert [entry.previous for entry in new[:1]] in ([], [self.heads])
         verify_chain(ACME, self.entries[0])
         self.checked = len(self.entries[0])
-        now = self.ledgers[0].books.get(ACME)
+        now = self.ledgers[0].book(ACME)
         self.heads = now.row.head if now is not None and now.row.head else self.heads
 
     @rule()
@@ -246,7 +246,7 @@ class Account(RuleBasedStateMachine):
         """The first ledger is lost, and restored from its rows as they were written."""
         self.checkpoint()
         old = self.ledgers[0]
-        book = old.books.get(ACME)
+        book = old.book(ACME)
         self.ledgers[0] = ledger = Ledger()
         ledger.version = old.version
         ledger.catch_up(self.now_ms, caught_up=old.caught_up)
@@ -258,7 +258,7 @@ class Account(RuleBasedStateMachine):
     @invariant()
     def the_laws_hold(self) -> None:
         for ledger in self.ledgers:
-            book = ledger.books.get(ACME)
+            book = ledger.book(ACME)
             if book is not None:
                 assert broken_laws(book) == []
                 assert book.row.charged - book.row.refunded == sum(
@@ -302,10 +302,11 @@ class Account(RuleBasedStateMachine):
 
 
 def _state(ledger: Ledger) -> object:
-    book = ledger.books.get(ACME)
+    book = ledger.book(ACME)
     if book is None:
         return None
-    row = msgspec.to_builtins(book.row)
+    # But when its row was last written: a ledger that was restored looks at refills once more.
+    row = msgspec.to_builtins(book.row)[:-1]
     lots = sorted((msgspec.to_builtins(lot) for lot in book.lots()), key=lambda lot: str(lot[1]))
     return row, lots
 

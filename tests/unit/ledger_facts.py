@@ -32,7 +32,7 @@ class Told:
         return "; ".join(told)
 
     def _book(self) -> Book:
-        book = self.ledger.books.get(ACME)
+        book = self.ledger.book(ACME)
         assert book is not None
         return book
 

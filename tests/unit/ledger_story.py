@@ -47,7 +47,7 @@ class Story(Told):
         self.ledger.version += 1
         self.entries += drained.entries
         self.notices += drained.notices
-        book = self.ledger.books.get(ACME)
+        book = self.ledger.book(ACME)
         assert book is None or broken_laws(book) == [], step
 
     def _command(self, command: commands.LedgerCommand) -> Reject | None:
@@ -79,7 +79,7 @@ class Story(Told):
                 ACME, cost, 1, "/runtime", name, self._events, "v1", occurred_ms * 1_000, self.now_ms
             )
             mine = [entry for entry in self.ledger.entries[before:] if entry.id == name]
-            book = self.ledger.books.get(ACME)
+            book = self.ledger.book(ACME)
             plan = book.row.plan if book else None
             found = charge_of(mine, plan.currency if plan else "")
             if found is not None:

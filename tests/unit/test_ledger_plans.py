@@ -280,7 +280,7 @@ def test_periods_follow_one_another() -> None:
 def test_an_event_is_priced_by_the_line_that_was_in_force_when_it_occurred() -> None:
     """Before any plan, by the default line."""
     story = Story("plan basic 10 line gold; 15 Nov: change pro 20 line silver now; 20 Nov: cancel now")
-    row = story.ledger.books.get("acme")
+    row = story.ledger.book("acme")
     assert row is not None
     lines = [line_at(row.row, instant(day) * 1_000) for day in ("1 Nov", "1 Nov 00:01", "14 Nov", "15 Nov", "20 Nov")]
     assert lines == ["default", "gold", "gold", "silver", "default"]

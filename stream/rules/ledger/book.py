@@ -15,11 +15,15 @@ class Book:
 
     `first`, `room`, `quiet_until_ms` and `late_before_us` say which charges are simple ones: those below `room`, before
     `quiet_until_ms`, of events that did not occur before `late_before_us`, burn down `first` and nothing else happens.
-    `due_at_ms` is when the clock has something to do. A charge that is simple keeps them true. `forgotten` names closed
-    lots that were dropped since it was last emptied: their rows are to be removed.
+    `due_at_ms` is when the clock has something to do. A simple charge is taken from `room` alone; the balance after it
+    is `room` and `balance_over_room`. The lot and the totals follow with `absorb`, before anybody looks at them.
+
+    `forgotten` names closed lots that were dropped since it was last emptied: their rows are to be removed.
     """
 
     __slots__ = (
+        "absorbed_room",
+        "balance_over_room",
         "closed",
         "due_at_ms",
         "first",
@@ -37,10 +41,32 @@ class Book:
         self.closed: dict[str, Lot] = {lot.id: lot for lot in lots or () if not lot.held}
         self.first: Lot | None = None
         self.room = 0
+        self.absorbed_room = 0
+        self.balance_over_room = 0
         self.quiet_until_ms = 0
         self.late_before_us = 0
         self.due_at_ms = NEVER_MS
         self.forgotten: list[str] = []
+
+    def give_room(self, room: int) -> None:
+        """So much may be burned from the first lot by simple charges."""
+        self.room = self.absorbed_room = room
+        self.balance_over_room = self.row.balance - room
+
+    def absorb(self, version: int) -> None:
+        """Let the lot and the totals follow the simple charges since the last time, as part of that checkpoint."""
+        burned = self.absorbed_room - self.room
+        lot = self.first
+        if burned and lot is not None:
+            row = self.row
+            lot.held -= burned
+            lot.spent += burned
+            lot.version = version
+            row.burned += burned
+            row.held -= burned
+            row.charged += burned
+            row.balance -= burned
+            self.absorbed_room = self.room
 
     def usable(self) -> list[Lot]:
         """Lots that have begun and hold something, in burn-down order."""

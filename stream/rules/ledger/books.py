@@ -107,7 +107,8 @@ def _waked(resting: bytes) -> Book:
     for lot in book.lots():
         lot.account = kept.row.account
     book.first = next((lot for lot in kept.open if lot.started), None)
-    book.room, book.quiet_until_ms = kept.room, kept.quiet_until_ms
+    book.give_room(kept.room)
+    book.quiet_until_ms = kept.quiet_until_ms
     book.late_before_us, book.due_at_ms = kept.late_before_us, kept.due_at_ms
     book.forgotten = kept.forgotten
     return book

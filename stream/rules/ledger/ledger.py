@@ -50,13 +50,13 @@ class Ledger:
         occurred_at_us: int,
         now_ms: int,
     ) -> Reject | None:
-        """Book what an event cost. A simple charge touches one lot and nothing else happens; all others are posted."""
+        """Book what an event cost. A simple one takes from its book's room, which is a lot's; all others are posted."""
         book = self.books.recent.get(account)
         if book is None or cost >= book.room or now_ms >= book.quiet_until_ms or occurred_at_us < book.late_before_us:
             cause = Cause("event", source, event_id, offset, occurred_at_us, rate_card)
             return self._charge_slowly(account, cost, messages, cause, now_ms)
         row, lot = book.row, book.first
-        assert lot is not None  # noqa: S101  there is room
+        assert lot is not None  # noqa: S101  there is room in it
         row.events += 1
         row.messages += messages
         row.updated_at_ms = now_ms
@@ -66,15 +66,8 @@ class Ledger:
             self.changed.append(book)
         if not cost:
             return None
-        book.room -= cost
-        lot.held -= cost
-        lot.spent += cost
-        row.burned += cost
-        row.held -= cost
-        row.charged += cost
-        row.balance = balance = row.balance - cost
+        book.room = room = book.room - cost
         row.sequence = sequence = row.sequence + 1
-        lot.version = version
         self.entries.append(
             Entry(
                 row.account,
@@ -83,7 +76,7 @@ class Ledger:
                 -cost,
                 0,
                 0,
-                balance,
+                room + book.balance_over_room,
                 lot.id,
                 "event",
                 source,
@@ -162,6 +155,8 @@ class Ledger:
 
         Entries are chained here, off the loop over events, since a hash costs a microsecond.
         """
+        for book in self.changed:
+            book.absorb(self.version)
         drained = Drained(self.entries, self.notices, self.changed, self.version)
         self.entries, self.notices, self.changed = [], [], []
         heads: dict[str, bytes] = {book.row.account: book.row.head for book in drained.books}
@@ -169,6 +164,13 @@ class Ledger:
         for book in drained.books:
             book.row.head = heads.get(book.row.account, b"")
         return drained
+
+    def book(self, account: str) -> Book | None:
+        """The account as it is now, to the last charge; None when it never opened."""
+        book = self.books.get(account)
+        if book is not None:
+            book.absorb(self.version)
+        return book
 
     def restore(self, book: Book, now_ms: int) -> None:
         """Take an account with its lots from the changelogs."""
@@ -179,7 +181,7 @@ class Ledger:
             self._deferred.add(book.row.account)
 
     def _charge_slowly(self, account: str, cost: int, messages: int, cause: Cause, now_ms: int) -> Reject | None:
-        book = self.books.get(account)
+        book = self.book(account)
         if book is not None and book.row.charged + cost > LARGEST_TOTAL_MICROCREDITS:
             detail = f"with it the account would have used more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
             return Reject(Reason.COST_TOO_LARGE, detail, account)
@@ -195,6 +197,7 @@ class Ledger:
         return None
 
     def _begin(self, book: Book, cause: Cause, now_ms: int) -> Posting:
+        book.absorb(self.version)
         turn_months(book, now_ms)
         return Posting(book, cause, now_ms, self.version, caught_up=self.caught_up)
 

@@ -19,7 +19,8 @@ def settle(posting: Posting, mode_before: Mode | None = None) -> Posting:
     watch(posting)
     move_gate(posting, mode_before or row.policy.mode)
     refill.step(posting)
-    row.updated_at_ms = posting.now_ms
+    if posting.entries or posting.cause.kind != "clock":
+        row.updated_at_ms = posting.now_ms
     refresh(posting.book, posting.now_ms, caught_up=posting.caught_up)
     return posting
 
@@ -40,7 +41,7 @@ def refresh(book: Book, now_ms: int, *, caught_up: bool = True) -> None:
         default=0,
     )
     book.first = next((lot for lot in book.open if lot.started), None)
-    book.room = 0 if book.first is None else _room(book, book.first.held)
+    book.give_room(0 if book.first is None else _room(book, book.first.held))
 
 
 def watches_period_ends(row: AccountRow) -> bool:

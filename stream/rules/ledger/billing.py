@@ -9,13 +9,20 @@ MOST_LINES = 8
 _MICROCREDIT_MICROS_PER_MINOR = 10**12
 
 
-def line_of(row: AccountRow, period_start_ms: int, price_micros: int, currency: str) -> BillLine:
-    """The current bill's line for that period and price, begun if there is none."""
+def find_line(row: AccountRow, period_start_ms: int, price_micros: int, currency: str) -> BillLine | None:
+    """The current bill's line for that period and price."""
     for line in row.bill:
         if (line.period_start_ms, line.price_micros, line.currency) == (period_start_ms, price_micros, currency):
             return line
-    line = BillLine(period_start_ms, price_micros, currency)
-    row.bill.append(line)
+    return None
+
+
+def line_of(row: AccountRow, period_start_ms: int, price_micros: int, currency: str) -> BillLine:
+    """The same, begun if there is none."""
+    line = find_line(row, period_start_ms, price_micros, currency)
+    if line is None:
+        line = BillLine(period_start_ms, price_micros, currency)
+        row.bill.append(line)
     return line
 
 

@@ -3,8 +3,9 @@
 from bisect import insort
 from collections.abc import Iterator
 
-from schemas.account import AccountRow
+from schemas.account import AccountRow, BillLine
 from schemas.lot import NEVER_MS, Lot
+from schemas.plan import OveragePolicy
 
 FORGET_CLOSED_MS = 90 * 86_400_000
 """How long closed lots are kept: for late usage, and for refunds."""
@@ -14,7 +15,8 @@ class Book:
     """`open` lots hold something, in burn-down order; `closed` ones hold nothing, by their ids.
 
     `first`, `room`, `quiet_until_ms` and `late_before_us` say which charges are simple ones: those below `room`, before
-    `quiet_until_ms`, of events that did not occur before `late_before_us`, burn down `first` and nothing else happens.
+    `quiet_until_ms`, of events that did not occur before `late_before_us`, burn down `first` and nothing else happens;
+    or, if no usable lot holds anything, they are all overage: owed, or on `line` of the bill, as `overage` says.
     `due_at_ms` is when the clock has something to do. A simple charge is taken from `room` alone; the balance after it
     is `room` and `balance_over_room`. The lot and the totals follow with `absorb`, before anybody looks at them.
 
@@ -29,7 +31,9 @@ class Book:
         "first",
         "forgotten",
         "late_before_us",
+        "line",
         "open",
+        "overage",
         "quiet_until_ms",
         "room",
         "row",
@@ -40,6 +44,8 @@ class Book:
         self.open: list[Lot] = sorted((lot for lot in lots or () if lot.held), key=burn_order)
         self.closed: dict[str, Lot] = {lot.id: lot for lot in lots or () if not lot.held}
         self.first: Lot | None = None
+        self.line: BillLine | None = None
+        self.overage: OveragePolicy = "refused"
         self.room = 0
         self.absorbed_room = 0
         self.balance_over_room = 0
@@ -49,24 +55,33 @@ class Book:
         self.forgotten: list[str] = []
 
     def give_room(self, room: int) -> None:
-        """So much may be burned from the first lot by simple charges."""
+        """So much may be taken by simple charges."""
         self.room = self.absorbed_room = room
         self.balance_over_room = self.row.balance - room
 
     def absorb(self, version: int) -> None:
         """Let the lot and the totals follow the simple charges since the last time, as part of that checkpoint."""
-        burned = self.absorbed_room - self.room
-        lot = self.first
-        if burned and lot is not None:
-            row = self.row
-            lot.held -= burned
-            lot.spent += burned
+        row, lot, taken = self.row, self.first, self.absorbed_room - self.room
+        if not taken:
+            return
+        self.absorbed_room = self.room
+        row.charged += taken
+        if lot is not None:
+            lot.held -= taken
+            lot.spent += taken
             lot.version = version
-            row.burned += burned
-            row.held -= burned
-            row.charged += burned
-            row.balance -= burned
-            self.absorbed_room = self.room
+            row.burned += taken
+            row.held -= taken
+            row.balance -= taken
+            return
+        if self.overage != "refused":
+            row.overage_used += taken
+        if self.line is not None:
+            self.line.microcredits += taken
+            row.billed += taken
+        else:
+            row.owed += taken
+            row.balance -= taken
 
     def usable(self) -> list[Lot]:
         """Lots that have begun and hold something, in burn-down order."""

@@ -12,6 +12,7 @@ from schemas.account import AccountRow
 from schemas.identifiers import Account
 from schemas.lot import Lot
 from stream.rules.ledger.book import Book
+from stream.rules.ledger.settle import find_overage
 
 MOST_AWAKE = 20_000
 """Books in each of the two generations that are awake."""
@@ -107,6 +108,7 @@ def _waked(resting: bytes) -> Book:
     for lot in book.lots():
         lot.account = kept.row.account
     book.first = next((lot for lot in kept.open if lot.started), None)
+    find_overage(book)
     book.give_room(kept.room)
     book.quiet_until_ms = kept.quiet_until_ms
     book.late_before_us, book.due_at_ms = kept.late_before_us, kept.due_at_ms

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from schemas.account import AccountRow
 from schemas.lot import Lot
 from stream.rules.ledger.billing import line_of
 from stream.rules.ledger.book import Book, burn_order
@@ -38,15 +39,13 @@ def repay(posting: Posting) -> None:
         posting.place()
 
 
-def count_beyond(posting: Posting, cost: int) -> None:
+def count_beyond(row: AccountRow, cost: int) -> None:
     """Count an event that was booked while the gate was closed; the one that closed it is not."""
-    row = posting.row
-    if posting.was_closed:
-        row.beyond_events += 1
-        row.beyond_microcredits += cost
-        if row.policy.mode == "enforce":
-            row.leaked_events += 1
-            row.leaked_microcredits += cost
+    row.beyond_events += 1
+    row.beyond_microcredits += cost
+    if row.policy.mode == "enforce":
+        row.leaked_events += 1
+        row.leaked_microcredits += cost
 
 
 def overage_room(posting_or_book: Posting | Book) -> int:

@@ -14,7 +14,7 @@ from stream.rules.ledger.commands import LedgerCommand
 from stream.rules.ledger.corrections import ChargeNow, reprice, void_event
 from stream.rules.ledger.due import DueTimes
 from stream.rules.ledger.opening import give_free_credits, open_book
-from stream.rules.ledger.posting import Cause, Posting
+from stream.rules.ledger.posting import Cause, Posting, overage_entry
 from stream.rules.ledger.settle import refresh, settle
 from stream.rules.outcome import Reject
 
@@ -50,13 +50,12 @@ class Ledger:
         occurred_at_us: int,
         now_ms: int,
     ) -> Reject | None:
-        """Book what an event cost. A simple one takes from its book's room, which is a lot's; all others are posted."""
+        """Book what an event cost. A simple one takes from the room of its book; all others are posted."""
         book = self.books.recent.get(account)
         if book is None or cost >= book.room or now_ms >= book.quiet_until_ms or occurred_at_us < book.late_before_us:
             cause = Cause("event", source, event_id, offset, occurred_at_us, rate_card)
             return self._charge_slowly(account, cost, messages, cause, now_ms)
         row, lot = book.row, book.first
-        assert lot is not None  # noqa: S101  there is room in it
         row.events += 1
         row.messages += messages
         row.updated_at_ms = now_ms
@@ -64,10 +63,16 @@ class Ledger:
         if row.version != version:
             row.version = version
             self.changed.append(book)
+        if lot is None and row.gate_closed:
+            count_beyond(row, cost)
         if not cost:
             return None
         book.room = room = book.room - cost
         row.sequence = sequence = row.sequence + 1
+        if lot is None:
+            cause = Cause("event", source, event_id, offset, occurred_at_us, rate_card)
+            self.entries.append(overage_entry(book, sequence, cost, cause, now_ms))
+            return None
         self.entries.append(
             Entry(
                 row.account,
@@ -192,7 +197,8 @@ class Ledger:
         posting.row.messages += messages
         if cost:
             charge(posting, cost)
-        count_beyond(posting, cost)
+        if posting.was_closed:
+            count_beyond(posting.row, cost)
         self._finish(settle(posting))
         return None
 

@@ -5,8 +5,9 @@ from schemas.lot import NEVER_MS
 from schemas.plan import Mode
 from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.ledger import refill
+from stream.rules.ledger.billing import find_line
 from stream.rules.ledger.book import FORGET_CLOSED_MS, Book
-from stream.rules.ledger.charge import repay
+from stream.rules.ledger.charge import overage_room, repay
 from stream.rules.ledger.posting import Posting
 from stream.rules.ledger.thresholds import highest_armed, move_gate, watch
 
@@ -41,7 +42,8 @@ def refresh(book: Book, now_ms: int, *, caught_up: bool = True) -> None:
         default=0,
     )
     book.first = next((lot for lot in book.open if lot.started), None)
-    book.give_room(0 if book.first is None else _room(book, book.first.held))
+    find_overage(book)
+    book.give_room(_room(book))
 
 
 def watches_period_ends(row: AccountRow) -> bool:
@@ -49,11 +51,33 @@ def watches_period_ends(row: AccountRow) -> bool:
     return row.plan is not None or bool(row.bill) or any(each.percent for each in row.policy.thresholds)
 
 
-def _room(book: Book, held: int) -> int:
+def find_overage(book: Book) -> None:
+    """Where a charge goes that finds no usable lot."""
+    row, plan, room = book.row, book.row.plan, overage_room(book)
+    book.overage = "refused" if plan is None or not room else plan.overage
+    book.line = None
+    if plan is not None and book.overage == "billed":
+        book.line = find_line(row, row.period_start_ms, plan.overage_price_micros, plan.currency)
+
+
+def _room(book: Book) -> int:
     row = book.row
+    most = LARGEST_TOTAL_MICROCREDITS - row.charged
+    if book.first is None and book.overage == "billed":
+        # Remaining stays as it is, but the line must be there.
+        return min(most, _overage_left(book)) if book.line is not None and refill.level_of(row) is None else 0
     asks_below = refill.level_of(row)
-    level = highest_armed(row) if asks_below is None else max(highest_armed(row), asks_below)
-    return min(held, row.remaining - level, LARGEST_TOTAL_MICROCREDITS - row.charged)
+    level = highest_armed(row)
+    if asks_below is not None:
+        level = asks_below if level is None else max(level, asks_below)
+    above = most if level is None else row.remaining - level
+    held = _overage_left(book) if book.first is None else book.first.held
+    return min(held, above, most)
+
+
+def _overage_left(book: Book) -> int:
+    left = overage_room(book)
+    return left if left > 0 else LARGEST_TOTAL_MICROCREDITS
 
 
 def _forget_closed(book: Book, now_ms: int) -> None:

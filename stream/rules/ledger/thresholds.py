@@ -63,14 +63,14 @@ def set_thresholds(posting: Posting, policy: Policy) -> None:
         _tell(posting, threshold, alarm, level, on_set=True)
 
 
-def highest_armed(row: AccountRow) -> int:
-    """The highest level that would fire next; every lower one is reached after it."""
+def highest_armed(row: AccountRow) -> int | None:
+    """The level that would fire next: every lower one is reached after it. None when none is armed."""
     levels = [
         level_of(threshold, row.base)
         for threshold, alarm in zip(thresholds_of(row.policy), row.alarms, strict=False)
         if alarm.armed
     ]
-    return max(levels, default=0)
+    return max(levels, default=None)
 
 
 def move_gate(posting: Posting, mode_before: str) -> None:

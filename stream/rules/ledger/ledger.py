@@ -51,7 +51,7 @@ class Ledger:
         now_ms: int,
     ) -> Reject | None:
         """Book what an event cost. A simple one takes from the room of its book; all others are posted."""
-        book = self.books.recent.get(account)
+        book = self.books.recent.get(account) or self.books.get(account)
         if book is None or cost >= book.room or now_ms >= book.quiet_until_ms or occurred_at_us < book.late_before_us:
             cause = Cause("event", source, event_id, offset, occurred_at_us, rate_card)
             return self._charge_slowly(account, cost, messages, cause, now_ms)

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -55,7 +56,12 @@ def share_left(days: int, end_ms: int, now_ms: int) -> Fraction:
 
 def month_of(at_ms: int) -> tuple[int, int]:
     """The UTC calendar month of an instant, from its start until before its end."""
-    first = day_of(at_ms).replace(day=1)
+    return _month_of_day(at_ms // DAY_MS)
+
+
+@lru_cache(maxsize=1_024)
+def _month_of_day(day: int) -> tuple[int, int]:
+    first = day_of(day * DAY_MS).replace(day=1)
     return start_of(first), start_of(_in_month(first.year, first.month + 1, 1))
 
 

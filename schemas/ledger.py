@@ -42,8 +42,9 @@ class Entry(Struct, array_like=True, gc=False):
     `lot_microcredits`, `owed_microcredits` and `billed_microcredits` are its effects; the balance moves by the first
     less the second. `source`, `id` and `offset` name the event or command, all empty when the clock was the cause.
     `late` marks what a lot paid after its end. `price_micros` and `period_start_ms` say which line of which bill was
-    moved. `detail` holds a plan, or reason and actor. Times: occurred in microseconds, ingested (the ledger's clock)
-    and booked in milliseconds since 1970, UTC. The last two fields are set when the checkpoint seals the entry.
+    moved. `detail` holds what else there is to say: a plan, reason and actor, the event that a correction is about, a
+    currency. Times: occurred in microseconds, ingested (the ledger's clock) and booked in milliseconds since 1970, UTC.
+    The last two fields are set when the checkpoint seals the entry.
     """
 
     account: Account
@@ -180,7 +181,7 @@ def seal(entries: Iterable[Entry], heads: MutableMapping[str, bytes], booked_at_
         account = entry.account
         entry.booked_at_ms = booked_at_ms
         previous = entry.previous = head_of(account) or first_hash(account)
-        if entry.kind != "burned" or entry.late or not entry.balance_microcredits:
+        if entry.kind != "burned" or entry.late or entry.detail or not entry.balance_microcredits:
             heads[account] = sha256(previous + canonical_json(entry)).digest()
             continue
         # Nearly every entry: by place and in this loop, for 1.2 µs where canonical_json takes 1.5.

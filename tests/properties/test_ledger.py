@@ -121,7 +121,7 @@ class Account(RuleBasedStateMachine):
             before = len(ledger.entries)
             assert ledger.charge(ACME, cost, 1, "/r", name, 1, "v1", occurred_us, self.now_ms) is None
             mine = [entry for entry in ledger.entries[before:] if entry.id == name]
-            return charge_of(mine, "EUR")
+            return charge_of(mine)
 
         made = [book(ledger) for ledger in self.ledgers]
         found = [each for each in made if each is not None]

@@ -79,9 +79,7 @@ class Story(Told):
                 ACME, cost, 1, "/runtime", name, self._events, "v1", occurred_ms * 1_000, self.now_ms
             )
             mine = [entry for entry in self.ledger.entries[before:] if entry.id == name]
-            book = self.ledger.book(ACME)
-            plan = book.row.plan if book else None
-            found = charge_of(mine, plan.currency if plan else "")
+            found = charge_of(mine)
             if found is not None:
                 self._charges[name] = found
         return refused

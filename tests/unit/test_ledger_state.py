@@ -275,3 +275,16 @@ def test_a_row_of_an_earlier_version_still_reads() -> None:
     """New fields come at the end, with defaults."""
     row = msgspec.msgpack.decode(msgspec.msgpack.encode(["acme", 7]), type=AccountRow)
     assert (row.account, row.sequence, row.bill, sys.getsizeof(row) > 0) == ("acme", 7, [], True)
+
+
+def test_the_entries_of_a_correction_name_its_event_and_its_command() -> None:
+    """So that what came back is explained to the event; a billed piece says its currency too."""
+    story = Story("plan basic 10 billed 1; charge 30; refund e1; grant T 5; charge 2; reprice e2 3 v2")
+    named = [(entry.kind, entry.cause, entry.detail) for entry in story.entries if entry.detail.startswith("/runtime")]
+    assert named == [
+        ("refunded", "command", "/runtime e1 EUR"),
+        ("refunded", "command", "/runtime e1"),
+        ("burned", "command", "/runtime e2"),
+    ]
+    (billed,) = [entry for entry in story.entries if entry.kind == "billed"]
+    assert (billed.detail, billed.price_micros, billed.period_start_ms) == ("EUR", 1_000_000, instant("1 Nov"))

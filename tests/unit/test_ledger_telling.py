@@ -58,6 +58,7 @@ THRESHOLDS = [
         "alerts ",
     ),
     ("no more than 8", "policy " + "".join(f"alert {n} " for n in range(1, 10)), "answers invalid_terms"),
+    ("none at 0: that one is always there", "policy alert 0", "answers invalid_terms"),
     ("none twice", "policy alert 5 alert 5", "answers invalid_terms"),
     ("at most 100 percent", "policy alert 101%", "answers invalid_terms"),
 ]

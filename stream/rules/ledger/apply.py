@@ -22,7 +22,7 @@ from stream.rules.ledger.commands import (
 from stream.rules.ledger.lots import adjust, grant, new_lot, void_grant
 from stream.rules.ledger.plans import activate, cancel, change, renew_on_payment, waive
 from stream.rules.ledger.posting import Posting
-from stream.rules.ledger.thresholds import set_thresholds
+from stream.rules.ledger.thresholds import ZERO, set_thresholds
 from stream.rules.outcome import Reject
 
 LARGEST_PERCENT = 100
@@ -58,6 +58,8 @@ def _policy_problem(policy: Policy) -> str:
         return f"{len(policy.thresholds)} thresholds are more than {MOST_THRESHOLDS}"
     if len(set(policy.thresholds)) < len(policy.thresholds):
         return "a threshold is there twice"
+    if ZERO in policy.thresholds:
+        return "a threshold at 0 is always there"
     if not all(0 <= each.percent <= LARGEST_PERCENT for each in policy.thresholds):
         return "a threshold's percent is not 1 to 100"
     if policy.refill is not None and policy.refill.amount <= 0:

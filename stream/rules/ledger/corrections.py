@@ -49,25 +49,25 @@ class ChargeNow(Struct, array_like=True, gc=False):
         return sum(piece.amount for piece in self.pieces)
 
 
-def charge_of(entries: Iterable[Entry], currency: str = "") -> ChargeNow | None:
+def charge_of(entries: Iterable[Entry]) -> ChargeNow | None:
     """The charge that the entries of one event's first posting make up; None when it cost nothing."""
     made: ChargeNow | None = None
     for entry in entries:
-        piece = piece_of(entry, currency)
+        piece = piece_of(entry)
         if piece is not None:
             made = made or ChargeNow(entry.account, entry.source, entry.id, entry.ingested_at_ms, [])
             made.pieces.append(piece)
     return made
 
 
-def piece_of(entry: Entry, currency: str = "") -> Piece | None:
+def piece_of(entry: Entry) -> Piece | None:
     """The piece of a charge that an entry stands for; None for grants, repayments and the like."""
     if entry.kind == "burned":
         return Piece("burned", -entry.lot_microcredits, entry.lot)
     if entry.kind == "owed":
         return Piece("owed", entry.owed_microcredits)
     if entry.kind == "billed":
-        return Piece("billed", entry.billed_microcredits, "", entry.period_start_ms, entry.price_micros, currency)
+        return Piece("billed", entry.billed_microcredits, "", entry.period_start_ms, entry.price_micros, entry.detail)
     return None
 
 
@@ -84,6 +84,7 @@ def void_event(posting: Posting, charge: ChargeNow | None, amount: int | None = 
     if not 0 <= back <= charge.cost:
         return Reject(Reason.INVALID_AMOUNT, f"{back} microcredits of a charge of {charge.cost}", account)
     charge.is_voided = True
+    posting.about = f"{charge.source} {charge.id}"
     _give_back(posting, charge, back)
     return True
 
@@ -95,12 +96,12 @@ def reprice(posting: Posting, charge: ChargeNow, cost: int, card: str) -> bool |
     if posting.now_ms - charge.booked_at_ms > CORRECTED_MS:
         return Reject(Reason.TOO_OLD_TO_VOID, "it was booked more than 90 days ago", posting.row.account)
     charge.cards.append(card)
+    posting.about = f"{charge.source} {charge.id}"
     more = cost - charge.cost
     if more > 0:
         first = len(posting.entries)
         burn_down(posting, more, draws_late=False)
-        currency = posting.row.plan.currency if posting.row.plan else ""
-        charge.pieces += [piece for entry in posting.entries[first:] if (piece := piece_of(entry, currency))]
+        charge.pieces += [piece for entry in posting.entries[first:] if (piece := piece_of(entry))]
     elif more < 0:
         _give_back(posting, charge, -more)
     return True

@@ -25,7 +25,10 @@ class Cause(Struct, frozen=True, gc=False):
 
 
 class Posting:
-    """One cause's changes to one account at one instant of the ledger's clock."""
+    """One cause's changes to one account at one instant of the ledger's clock.
+
+    `about` is the event that a correction is about: entries that say nothing else name it.
+    """
 
     def __init__(self, book: Book, cause: Cause, now_ms: int, version: int = 0, *, caught_up: bool = True) -> None:
         self.book = book
@@ -38,6 +41,7 @@ class Posting:
         self.notices: list[Notice] = []
         self.remaining_before = book.row.remaining
         self.was_closed = book.row.gate_closed
+        self.about = ""
         self._touched: dict[str, Lot] = {}
 
     def grant(self, lot: Lot, amount: int, detail: str = "") -> None:
@@ -82,7 +86,7 @@ class Posting:
         """M grows: overage that money will pay, on a line of the current bill."""
         line.microcredits += amount
         self.row.billed += amount
-        self.write("billed", billed=amount, line=line)
+        self.write("billed", billed=amount, line=line, detail=line.currency)
 
     def repay(self, lot: Lot, amount: int) -> None:
         """B grows, H and O shrink."""
@@ -153,7 +157,7 @@ class Posting:
         line.microcredits -= amount
         self.row.refunded += amount
         self.row.billed -= amount
-        self.write("refunded", billed=-amount, line=line)
+        self.write("refunded", billed=-amount, line=line, detail=f"{self.about} {line.currency}".lstrip())
 
     def refund_forgotten(self, lot_id: str, amount: int) -> None:
         """R and E grow, B shrinks: the lot ended more than 90 days ago, what comes back to it expires at once."""
@@ -201,7 +205,7 @@ class Posting:
                 late,
                 0 if line is None else line.price_micros,
                 0 if line is None else line.period_start_ms,
-                detail,
+                detail or self.about,
             )
         )
 
@@ -252,5 +256,5 @@ def overage_entry(book: Book, sequence: int, cost: int, cause: Cause, now_ms: in
         False,
         0 if line is None else line.price_micros,
         0 if line is None else line.period_start_ms,
-        book.overage if line is None else "",
+        book.overage if line is None else line.currency,
     )

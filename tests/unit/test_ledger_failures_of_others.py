@@ -2,15 +2,13 @@
 
 import msgspec
 
-from schemas.account import AccountRow
 from schemas.dead_letter import Reason
-from schemas.lot import Lot
 from schemas.notices import RefillRequest
 from stream.rules.ledger import commands
-from stream.rules.ledger.book import Book
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.ledger.once import once
 from stream.rules.ledger.posting import Cause
+from stream.rules.ledger.restoring import Restoring, encode_row, lot_key
 from tests.unit.ledger_story import Story
 from tests.unit.ledger_words import instant
 
@@ -87,17 +85,17 @@ def test_a_crash_before_the_commit_meters_nothing_twice_openmeter_4902() -> None
     crashed = Ledger()
     book(crashed, 0, 40)
     committed = crashed.drain(NOON_MS)
-    rows = [
-        (msgspec.msgpack.encode(each.row), [msgspec.msgpack.encode(lot) for lot in each.lots()])
-        for each in committed.books
-    ]
+    rows, lots = [(encode_row(each.row), each.row.account) for each in committed.books], committed.lots()
+    written = [(lot_key(lot.account, lot.id), encode_row(lot)) for lot in lots]
     crashed.version += 1
     book(crashed, 40, 90)
 
-    restored = Ledger()
-    for row, lots in rows:
-        decoded = [msgspec.msgpack.decode(lot, type=Lot) for lot in lots]
-        restored.restore(Book(msgspec.msgpack.decode(row, type=AccountRow), decoded), NOON_MS + 39)
+    restored, changelogs = Ledger(), Restoring()
+    for key, value in written:
+        changelogs.lot(key, value)
+    for row, account in rows:
+        changelogs.account(account.encode(), row)
+    changelogs.finish(lambda each: restored.restore(each, NOON_MS + 39))
     restored.version = 2
     book(restored, 40, 100)
     after = restored.drain(NOON_MS)

@@ -106,6 +106,11 @@ ENDS = [
         "lots T:38; expired 400",
     ),
     (
+        "nor of the end of one lot, where another ended later",
+        "grant A 10 until 1 Dec; grant B 10 from 2 Dec until 5 Dec; 6 Dec: charge 5 of 1 Dec",
+        "expired 20; owed 5",
+    ),
+    (
         "an event from before a lot began does not draw on what it lost",
         "2 Nov: grant A 400 until 1 Dec; grant T 50; 1 Dec 10:00: charge 12 of 1 Nov 12:00",
         "lots T:38; expired 400",

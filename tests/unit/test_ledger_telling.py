@@ -51,6 +51,11 @@ THRESHOLDS = [
         "grant T 300; charge 140; 1 Dec 10:00: charge 10; policy alert 50%; charge 69; charge 1",
         "remaining 80; alerts 50%",
     ),
+    (
+        "a base that rose above Remaining disarms silently",
+        "grant T 100; charge 10; 1 Dec: policy alert 100%; refund e1; 1 Jan: wait",
+        "alerts 100%!; remaining 100",
+    ),
     ("expiry fires as well", "grant T 100 until 3 Nov; policy alert 50; 3 Nov: wait", "alerts 50 0 would_block"),
     (
         "evaluated after the last entry of a posting: an expiry that is followed by a renewal fires nothing",
@@ -112,7 +117,7 @@ REFILLS = [
         "plan basic 40 carried; charge 5000; policy refill 100 below 50",
         "remaining -4960; requests r1:5100",
     ),
-    ("at the level nothing is asked", "grant T 60; policy refill 100 below 50; charge 10", "requests "),
+    ("at the level nothing is asked", "grant T 60; policy refill 100 below 50; charge 10", "requests ; alerts "),
     (
         "paid, and low again: another",
         "grant T 60; policy refill 100 below 50; charge 20; paid r1; charge 95",

@@ -71,8 +71,12 @@ class Books:
         return book
 
     def add(self, book: Book) -> None:
-        """A new account, or one that was restored."""
+        """A new account."""
         self.recent[book.row.account] = book
+
+    def add_resting(self, book: Book) -> None:
+        """An account that was restored: a million of them are not awake at once."""
+        self._resting[book.row.account] = _at_rest(book)
 
     def rest(self) -> None:
         """Put to rest what was not used for a generation; only right after every change was written."""

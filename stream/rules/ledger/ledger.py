@@ -8,13 +8,13 @@ from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.ledger.apply import apply_command
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.books import Books
-from stream.rules.ledger.charge import charge, count_beyond
+from stream.rules.ledger.charge import charge, count_beyond, overage_entry
 from stream.rules.ledger.clock import fire, turn_months
 from stream.rules.ledger.commands import LedgerCommand
 from stream.rules.ledger.corrections import ChargeNow, reprice, void_event
 from stream.rules.ledger.due import DueTimes
 from stream.rules.ledger.opening import give_free_credits, open_book
-from stream.rules.ledger.posting import Cause, Posting, overage_entry
+from stream.rules.ledger.posting import Cause, Posting
 from stream.rules.ledger.settle import refresh, settle
 from stream.rules.outcome import Reject
 

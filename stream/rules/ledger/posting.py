@@ -231,30 +231,3 @@ class Posting:
             self.row.base += amount
         else:
             self.row.unstarted += amount
-
-
-def overage_entry(book: Book, sequence: int, cost: int, cause: Cause, now_ms: int) -> Entry:
-    """The entry of a charge that is all overage: as `owe` and `bill` write it."""
-    row, line = book.row, book.line
-    owed, billed = (cost, 0) if line is None else (0, cost)
-    return Entry(
-        row.account,
-        sequence,
-        "owed" if line is None else "billed",
-        0,
-        owed,
-        billed,
-        book.room + book.balance_over_room if line is None else row.balance,
-        "",
-        cause.kind,
-        cause.source,
-        cause.id,
-        cause.offset,
-        cause.rate_card,
-        cause.occurred_at_us,
-        now_ms,
-        False,
-        0 if line is None else line.price_micros,
-        0 if line is None else line.period_start_ms,
-        book.overage if line is None else line.currency,
-    )

@@ -175,6 +175,16 @@ CHANGES = [
     ("cancelled at the period's end", "plan basic 1000; cancel later; 30 Nov: wait", "remaining 1000"),
     ("its lots expire then", "plan basic 1000; cancel later; 1 Dec: wait", "remaining 0; expired 1000; voided 0"),
     ("cancelled at once its lots are voided", "plan basic 1000; charge 300; cancel now", "remaining 0; voided 700"),
+    (
+        "the last word for the period's end counts: a change after a cancellation",
+        "plan basic 100; cancel later; change pro 50 later; 1 Dec: wait",
+        "remaining 50; lots pro:1Dec:50",
+    ),
+    (
+        "and a cancellation after a change",
+        "plan basic 100; change pro 50 later; cancel later; 1 Dec: wait",
+        "remaining 0; lots ",
+    ),
     ("other lots stay", "plan basic 1000; grant T 50; cancel now", "remaining 50; lots T:50"),
     (
         "then another plan may be activated",

@@ -3,6 +3,7 @@
 from schemas.dead_letter import Reason
 from tests.unit import test_ledger_corrections as corrections
 from tests.unit import test_ledger_lots as lots
+from tests.unit import test_ledger_overage as overage
 from tests.unit import test_ledger_plans as plans
 from tests.unit import test_ledger_telling as telling
 
@@ -25,7 +26,7 @@ LEDGERS_OWN = {
 # Its story has 257 grants: test_ledger_state.py tells it.
 NO_TABLE_HAS = {Reason.TOO_MANY_LOTS}
 LOTS = [*lots.CHARGES, *lots.ORDER, *lots.ENDS, *lots.TAKEN_BACK]
-PLANS = [*plans.PERIODS, *plans.PAYMENT, *plans.ROLLOVER, *plans.CHANGES, *plans.OVERAGE]
+PLANS = [*plans.PERIODS, *plans.PAYMENT, *plans.ROLLOVER, *plans.CHANGES, *overage.OVERAGE]
 TELLING = [*telling.THRESHOLDS, *telling.GATE, *telling.REFILLS]
 STORIES = [*LOTS, *PLANS, *corrections.REFUNDS, *corrections.REPRICED, *TELLING]
 

@@ -136,6 +136,11 @@ ENDS = [
         "answers invalid_terms",
     ),
     ("an end in the past is refused", "3 Nov: grant A 100 until 2 Nov", "answers invalid_terms"),
+    (
+        "names that the ledger gives are its own",
+        "grant plan:x 1; grant free:acme 1",
+        "answers grant_id_reused grant_id_reused",
+    ),
     ("a name is used once", "grant A 100; grant A 50", "remaining 100; answers grant_id_reused"),
     ("a grant is above nothing", "grant A 0", "answers invalid_amount"),
     ("and at most 10^9 credits", "grant A 1000000000.000001", "answers invalid_amount"),

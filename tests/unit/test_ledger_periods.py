@@ -43,6 +43,14 @@ def test_periods_follow_one_another() -> None:
     assert end_after(31, start_of(date(2027, 1, 31)), 2) == start_of(date(2027, 3, 31))
 
 
+def test_the_rate_card_line_changes_at_most_six_times_in_40_days() -> None:
+    """The row must stay small; later the account may change again."""
+    changes = "; ".join(f"change basic 10 line l{number} now" for number in range(7))
+    story = f"plan basic 10; {changes}"
+    assert Story(f"{story}; change basic 10 line z now").answers == ["invalid_terms"]
+    assert Story(f"{story}; 12 Dec: change basic 10 line z now").answers == []
+
+
 def test_an_event_is_priced_by_the_line_that_was_in_force_when_it_occurred() -> None:
     """Before any plan, by the default line."""
     story = Story("plan basic 10 line gold; 15 Nov: change pro 20 line silver now; 20 Nov: cancel now")

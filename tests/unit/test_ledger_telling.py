@@ -42,6 +42,11 @@ THRESHOLDS = [
         "remaining 156; alerts ",
     ),
     (
+        "so is a plan's end, amid a month",
+        "plan basic 100 anchor 15; grant T 300; policy alert 50%; cancel later; charge 40; 15 Nov: charge 149; charge 1",
+        "remaining 150; alerts 50%",
+    ),
+    (
         "without a plan a period is a month",
         "grant T 300; policy alert 50%; charge 140; 1 Dec: charge 79; charge 1",
         "remaining 80; alerts 50%",

@@ -30,7 +30,7 @@ def fire(posting: Posting) -> None:
     for lot in list(posting.book.open):
         if not lot.started and lot.effective_at_ms <= now_ms:
             posting.start(lot)
-    if row.period_start_ms == now_ms:
+    if period_ends or row.period_start_ms == now_ms:
         row.base = row.available
 
 

@@ -12,6 +12,7 @@ from stream.rules.outcome import Reject
 MOST_OPEN_LOTS = 256
 LARGEST_GRANT = 10**15
 HIGHEST_PRIORITY = 100
+_OWN_NAMES = ("plan:", "rollover:", "refill:", "waived:")
 _OWED_BY_DEFAULT = ("top_up", "refill")
 
 
@@ -67,6 +68,8 @@ def check_grant(book: Book, name: str, amount: int) -> Reject | None:
     if book.row.granted + amount > LARGEST_TOTAL_MICROCREDITS:
         detail = f"with it the account would have got more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
         return Reject(Reason.INVALID_AMOUNT, detail, account)
+    if name.startswith(_OWN_NAMES) or name == f"free:{account}":
+        return Reject(Reason.GRANT_ID_REUSED, f"{name!r} is a name that the ledger itself gives", account)
     if book.lot(name) is not None:
         return Reject(Reason.GRANT_ID_REUSED, "the account has a grant of this name", account)
     if len(book.open) >= MOST_OPEN_LOTS:

@@ -25,7 +25,7 @@ def activate(posting: Posting, command: ActivatePlan) -> Reject | None:
     row, plan, now_ms = posting.row, command.plan, posting.now_ms
     if row.plan is not None:
         return Reject(Reason.PLAN_ACTIVE, f"the plan {row.plan.id!r} is active: change it, or cancel it", row.account)
-    refused = check_plan(row, plan)
+    refused = check_plan(row, plan, now_ms)
     if refused is not None:
         return refused
     if command.overage == "waive":
@@ -46,7 +46,7 @@ def change(posting: Posting, command: ChangePlan) -> Reject | None:
     old = row.plan
     if old is None:
         return Reject(Reason.NO_PLAN, "the account has no plan: activate one", row.account)
-    refused = check_plan(row, plan)
+    refused = check_plan(row, plan, now_ms)
     if refused is not None:
         return refused
     if command.when == "period_end":
@@ -125,10 +125,10 @@ def renew_by_clock(posting: Posting) -> None:
 
 
 def waive(posting: Posting) -> None:
-    """Give exactly what is owed: it is repaid with it when the posting ends, or before the plan's own credits come."""
+    """Give exactly what is owed, and repay it, before the plan's own credits come."""
     owed, row = posting.row.owed, posting.row
     if owed:
-        lot = new_lot(posting, "adjustment", f"waived:{row.account}:{row.sequence + 1}", owed, detail="overage waived")
+        lot = new_lot(posting, "adjustment", f"waived:{row.sequence + 1}", owed, detail="overage waived")
         posting.repay(lot, owed)
         posting.place()
 
@@ -152,7 +152,7 @@ def line_at(row: AccountRow, occurred_at_us: int) -> str:
     return line
 
 
-def check_plan(row: AccountRow, plan: Plan) -> Reject | None:
+def check_plan(row: AccountRow, plan: Plan, now_ms: int) -> Reject | None:
     """Whether the terms can be kept."""
     problem = ""
     if len(plan.id) > LONGEST_NAME or len(plan.line) > LONGEST_LINE:
@@ -165,7 +165,7 @@ def check_plan(row: AccountRow, plan: Plan) -> Reject | None:
         problem = f"rollover is not a cap up to 10^15 for 1 to {MOST_ROLLOVER_PERIODS} periods"
     elif plan.overage == "billed" and not (plan.overage_price_micros > 0 and plan.currency):
         problem = "billed overage needs a price and a currency"
-    elif len(row.lines) > MOST_LINE_CHANGES:
+    elif len(_recent(row.lines, now_ms)) > MOST_LINE_CHANGES:
         problem = f"the rate-card line was changed {MOST_LINE_CHANGES} times in 40 days"
     return Reject(Reason.INVALID_TERMS, problem, row.account) if problem else None
 

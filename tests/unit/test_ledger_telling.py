@@ -43,8 +43,8 @@ THRESHOLDS = [
     ),
     (
         "so is a plan's end, amid a month",
-        "plan basic 100 anchor 15; grant T 300; policy alert 50%; cancel later; charge 40; 15 Nov: charge 149; charge 1",
-        "remaining 150; alerts 50%",
+        "plan basic 100 anchor 15; grant T 300; policy alert 50%; cancel later; charge 40; 15 Nov: charge 149",
+        "remaining 151; alerts ",
     ),
     (
         "without a plan a period is a month",

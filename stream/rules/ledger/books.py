@@ -34,6 +34,7 @@ class _Resting(Struct, array_like=True, gc=False):
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Resting).decode
 _UNNAMED = Account("")
+_AWAKE = b""
 
 
 class Books:
@@ -42,19 +43,18 @@ class Books:
     def __init__(self, most_awake: int = MOST_AWAKE) -> None:
         self.recent: dict[str, Book] = {}
         self._older: dict[str, Book] = {}
+        # Every account has its place here, awake or not, so that its name is kept once.
         self._resting: dict[str, bytes] = {}
         self._most_awake = most_awake
 
     def __len__(self) -> int:
-        return len(self.recent) + len(self._older) + len(self._resting)
+        return len(self._resting)
 
     def __iter__(self) -> Iterator[str]:
-        yield from self.recent
-        yield from self._older
-        yield from self._resting
+        return iter(self._resting)
 
     def __contains__(self, account: object) -> bool:
-        return account in self.recent or account in self._older or account in self._resting
+        return account in self._resting
 
     def get(self, account: str) -> Book | None:
         """The account's book, awake; None when it has none."""
@@ -63,15 +63,17 @@ class Books:
             return book
         book = self._older.pop(account, None)
         if book is None:
-            resting = self._resting.pop(account, None)
+            resting = self._resting.get(account)
             if resting is None:
                 return None
             book = _waked(resting)
+            self._resting[account] = _AWAKE
         self.recent[book.row.account] = book
         return book
 
     def add(self, book: Book) -> None:
         """A new account."""
+        self._resting[book.row.account] = _AWAKE
         self.recent[book.row.account] = book
 
     def add_resting(self, book: Book) -> None:

@@ -145,7 +145,10 @@ class Ledger:
                 self._finish(settle(posting))
 
     def catch_up(self, now_ms: int, *, caught_up: bool) -> None:
-        """Note whether the clock is near the present; once it is, refills that were put off are looked at."""
+        """Note whether the clock is near the present; once it is, refills that were put off are looked at.
+
+        Advance to `now_ms` first.
+        """
         if caught_up == self.caught_up:
             return
         self.caught_up = caught_up
@@ -235,7 +238,7 @@ class Drained:
         self._version = version
 
     def lots(self) -> list[Lot]:
-        """The lots whose rows must be written."""
+        """The lots whose rows must be written; ask before anything else is booked."""
         return [lot for book in self.books for lot in book.lots() if lot.version == self._version]
 
     def forgotten(self) -> list[tuple[str, str]]:

@@ -81,7 +81,7 @@ class Books:
         self._resting[book.row.account] = _at_rest(book)
 
     def rest(self) -> None:
-        """Put to rest what was not used for a generation; only right after every change was written."""
+        """Put to rest what was not used for a generation; only right after every change was encoded."""
         if len(self.recent) >= self._most_awake:
             for account, book in self._older.items():
                 self._resting[account] = _at_rest(book)

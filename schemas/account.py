@@ -1,0 +1,112 @@
+"""An account of the ledger: running totals, plan and policy, as its changelog row: absolute, below 2 KB."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from schemas.identifiers import Account
+from schemas.plan import Plan, Policy
+
+RefillState = Literal["idle", "requested", "waiting", "suspended"]
+RequestState = Literal["open", "declined", "paid"]
+
+
+class BillLine(Struct, array_like=True, gc=False):
+    """Overage at one price. `period_start_ms` names the period; another than the current one makes it a correction."""
+
+    period_start_ms: int
+    price_micros: int
+    currency: str
+    microcredits: int = 0
+
+
+class Alarm(Struct, array_like=True, gc=False):
+    """Whether a threshold will fire, and how often it was armed: both make its alert's id."""
+
+    armed: bool = False
+    number: int = 0
+
+
+class RefillRequested(Struct, array_like=True, gc=False):
+    """A request that may still be paid; its id is UUIDv5 of account and number."""
+
+    number: int
+    amount: int
+    asked_at_ms: int
+    state: RequestState = "open"
+
+
+class Refill(Struct, array_like=True, gc=False):
+    """Where auto-refill stands: the latest requests, and what was paid in the UTC month `month`."""
+
+    state: RefillState = "idle"
+    number: int = 0
+    attempts: int = 0
+    declines: int = 0
+    due_at_ms: int = 0
+    cap_told: bool = False
+    month: int = 0
+    month_amount: int = 0
+    month_requests: int = 0
+    requests: list[RefillRequested] = []
+
+
+class AccountRow(Struct, array_like=True, gc=False):
+    """Amounts in microcredits, times in milliseconds since 1970, UTC. New fields come at the end, with defaults.
+
+    G granted, B burned net of restores, E expired net of reversals, V voided, H held, C charged, R refunded, O owed,
+    M billed net of credits. `balance` is the sum of all entries' effects, `unstarted` what lots hold that have not
+    begun. `beyond_*` counts what was booked while the gate was closed, `leaked_*` the part of it under enforcement.
+    """
+
+    account: Account
+    sequence: int = 0
+    head: bytes = b""
+    granted: int = 0
+    burned: int = 0
+    expired: int = 0
+    voided: int = 0
+    held: int = 0
+    charged: int = 0
+    refunded: int = 0
+    owed: int = 0
+    billed: int = 0
+    balance: int = 0
+    unstarted: int = 0
+    events: int = 0
+    messages: int = 0
+    grants: int = 0
+    plan: Plan | None = None
+    next_plan: Plan | None = None
+    ends: bool = False
+    period_start_ms: int = 0
+    period_end_ms: int = 0
+    period_days: int = 0
+    renewed_start_ms: int = 0
+    overage_used: int = 0
+    bill: list[BillLine] = []
+    lines: list[tuple[int, str]] = []
+    policy: Policy = Policy()
+    base: int = 0
+    alarms: list[Alarm] = []
+    armings: int = 0
+    gate_closed: bool = False
+    gate_number: int = 0
+    beyond_events: int = 0
+    beyond_microcredits: int = 0
+    leaked_events: int = 0
+    leaked_microcredits: int = 0
+    refill: Refill | None = None
+    opened_at_ms: int = 0
+    updated_at_ms: int = 0
+    version: int = 0
+
+    @property
+    def remaining(self) -> int:
+        """What usable lots hold less what is owed; below zero is overage."""
+        return self.held - self.unstarted - self.owed
+
+    @property
+    def available(self) -> int:
+        """What usable lots hold."""
+        return self.held - self.unstarted

@@ -7,14 +7,10 @@ from typing import Any
 
 import clickhouse_connect
 from clickhouse_connect.driver import Client
-from confluent_kafka import Consumer, TopicPartition
 
-from schemas.progress import PROGRESS_KEY, decode_progress
 from tests.integration.commands import ended
-from tests.integration.system import CATCH_UP_SECONDS, PARTITIONS, System, clickhouse_settings
-from tests.processes import wait_until
+from tests.integration.system import System, clickhouse_settings
 from tests.servers import ClickHouseServer
-from tests.simulation.observed import read_topic
 
 DRIFT = 3
 
@@ -56,30 +52,6 @@ class Reconciled:
         """The only row of an answer."""
         (row,) = self.client.query(query).result_rows
         return row
-
-
-def wait_checkpointed(system: System) -> None:
-    """Returns once checkpoints have every record that the inputs hold now; the workers' gauges may be older."""
-    servers, topics = system.kafka.bootstrap_servers, system.topics
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "ends"})
-    try:
-        ends = {
-            (topic, partition): consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=60)[1]
-            for topic in (topics.usage_events, topics.commands)
-            for partition in range(PARTITIONS)
-        }
-    finally:
-        consumer.close()
-
-    def is_checkpointed() -> bool:
-        booked = dict.fromkeys(ends, 0)
-        for record in read_topic(servers, topics.progress, PARTITIONS):
-            if record.key() == PROGRESS_KEY:
-                progress = decode_progress(record.value() or b"")
-                booked |= {(topic, record.partition() or 0): offset for topic, offset in progress.offsets.items()}
-        return all(booked[place] >= end for place, end in ends.items())
-
-    wait_until(is_checkpointed, CATCH_UP_SECONDS)
 
 
 @contextmanager

@@ -11,14 +11,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import clickhouse_connect
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
+from schemas.progress import PROGRESS_KEY, decode_progress
 from schemas.topics import TopicNames
 from tests.processes import ROOT, Running, wait_until
 from tests.servers import ClickHouseServer, KafkaServer
-from tests.simulation.observed import Observed, read_outputs
+from tests.simulation.observed import Observed, read_outputs, read_topic
 from tests.simulation.oracle import (
     Expected,
     OracleSettings,
@@ -99,8 +100,29 @@ class System:
         return send_workload(self.kafka, self.topics, settings, rate=rate)
 
     def wait_booked(self) -> None:
-        """Return once every record of the inputs is in a checkpoint."""
-        wait_until(lambda: booked(self.workers), CATCH_UP_SECONDS, self._explain)
+        """Return once checkpoints have every record that the inputs hold now; the workers' gauges may be older."""
+        ends = self._input_ends()
+
+        def booked() -> bool:
+            reached = dict.fromkeys(ends, 0)
+            for record in read_topic(self.kafka.bootstrap_servers, self.topics.progress, PARTITIONS):
+                if record.key() == PROGRESS_KEY:
+                    progress = decode_progress(record.value() or b"")
+                    reached |= {(topic, record.partition() or 0): end for topic, end in progress.offsets.items()}
+            return all(reached[place] >= end for place, end in ends.items())
+
+        wait_until(booked, CATCH_UP_SECONDS, self._explain)
+
+    def _input_ends(self) -> dict[tuple[str, int], int]:
+        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "ends"})
+        try:
+            return {
+                (topic, partition): consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=60)[1]
+                for topic in (self.topics.usage_events, self.topics.commands)
+                for partition in range(PARTITIONS)
+            }
+        finally:
+            consumer.close()
 
     def expected(self) -> Expected:
         """What the oracle makes of all that was sent."""
@@ -143,24 +165,6 @@ def clickhouse_settings(clickhouse: ClickHouseServer, database: str) -> dict[str
         "clickhouse_password": clickhouse.password,
         "clickhouse_database": database,
     }
-
-
-def booked(workers: list[Running]) -> bool:
-    """Whether the workers together own every partition and lag behind in none."""
-    owned: set[str] = set()
-    for worker in workers:
-        if not _running(worker):
-            continue
-        for line in worker.get("/metrics")[1].splitlines():
-            if line.startswith("creditstream_lag_events{"):
-                owned.add(line.split('"')[1])
-                if float(line.rpartition(" ")[2]):
-                    return False
-    return len(owned) == PARTITIONS
-
-
-def _running(worker: Running) -> bool:
-    return worker.get("/metrics")[0] == 200
 
 
 def send_workload(kafka: KafkaServer, topics: TopicNames, settings: WorkloadSettings, *, rate: int | None) -> int:

@@ -20,7 +20,7 @@ from sinks.__main__ import main
 from sinks.reconciled import LastRun, ReconciledWatch
 from sinks.settings import ClickHouseSettings
 from tests.conftest import CreateTopics
-from tests.integration.reconcile_scene import Reconciled, opened, wait_checkpointed
+from tests.integration.reconcile_scene import Reconciled, opened
 from tests.integration.system import PARTITIONS, running_system
 from tests.processes import wait_until
 from tests.servers import ClickHouseServer, KafkaServer
@@ -49,7 +49,7 @@ def booked(
     with running_system(kafka, topics, tmp_path_factory.mktemp("reconcile")) as system:
         worker, sink = system.worker(), system.sink(clickhouse, database)
         system.send(load(EVENTS))
-        wait_checkpointed(system)
+        system.wait_booked()
         assert worker.stop() == 0
         with opened(clickhouse, database) as client:
             scene = Reconciled(system, clickhouse, database, client)
@@ -221,7 +221,7 @@ def test_it_compares_while_events_flow_and_says_what_a_cut_log_leaves(
         scene = Reconciled(system, clickhouse, database, client)
         worker = system.worker()
         system.send(load(1_000))
-        wait_checkpointed(system)
+        system.wait_booked()
         system.run("sinks", "migrate", **scene.settings)
         code, _, told = scene.run("--wait", "0")
         assert code == 1
@@ -232,7 +232,7 @@ def test_it_compares_while_events_flow_and_says_what_a_cut_log_leaves(
         sending.start()
         assert scene.reconcile()["first"] == []
         sending.join()
-        wait_checkpointed(system)
+        system.wait_booked()
         assert worker.stop() == 0
         with rewritten(scene, "account-1"):
             found = scene.reconcile()["first"]

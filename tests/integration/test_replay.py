@@ -17,7 +17,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.identifiers import Node, RateCardVersion
 from tests.conftest import CreateTopics
 from tests.integration.commands import ended
-from tests.integration.reconcile_scene import opened, wait_checkpointed
+from tests.integration.reconcile_scene import opened
 from tests.integration.system import CATCH_UP_SECONDS, PARTITIONS, System, clickhouse_settings, running_system
 from tests.processes import wait_until
 from tests.servers import ClickHouseServer, KafkaServer
@@ -89,7 +89,7 @@ def test_a_replay_that_is_killed_and_run_again_feeds_every_dead_letter_once(syst
     """Killed before a commit, killed after one, run to its end, and run once more."""
     worker = system.worker()
     send(system, [event(number) for number in range(UNPRICED)])
-    wait_checkpointed(system)
+    system.wait_booked()
     assert len(letters(system)) == UNPRICED
     code, told = replay(system, "--reason", "unknown_node")
     assert (code, f"left out {UNPRICED}" in told, f"{UNPRICED} still unknown_node" in told) == (0, True, True)
@@ -130,7 +130,7 @@ def test_repaired_letters_are_fed_back_and_those_charged_before_are_not(
             event(2, data={"node": "message", "quantity": -1}),
         ],
     )
-    wait_checkpointed(system)
+    system.wait_booked()
     records = read_topic(system.kafka.bootstrap_servers, system.topics.dead_letters, PARTITIONS)
     places = {json.loads(decode_dead_letter(each.value() or b"").value)["id"]: each for each in records}
     repairs = tmp_path / "repairs.jsonl"

@@ -33,8 +33,8 @@ def _apply(owner: Owner, batch: Batch) -> None:
     _real_apply(owner, batch)
 
 
-GroupMember._create_worker_consumer = _consumer  # type: ignore[method-assign, assignment]
-Owner.apply = _apply  # type: ignore[method-assign, assignment]
-
 if __name__ == "__main__":
+    # Only in a process of its own: who imports this for its words goes on as before.
+    GroupMember._create_worker_consumer = _consumer  # type: ignore[method-assign, assignment]
+    Owner.apply = _apply  # type: ignore[method-assign, assignment]
     sys.exit(main())

@@ -20,7 +20,7 @@ def _apply(owner: Owner, batch: Batch) -> None:
         print(LOST, file=sys.stderr, flush=True)
 
 
-Owner.apply = _apply  # type: ignore[method-assign, assignment]
-
 if __name__ == "__main__":
+    # Only in a process of its own: who imports this for its words goes on as before.
+    Owner.apply = _apply  # type: ignore[method-assign, assignment]
     sys.exit(main())

@@ -21,7 +21,7 @@ def _run(recovery: Recovery, writer: CheckpointWriter, processor: Processor) -> 
     return restored
 
 
-Recovery.run = _run  # type: ignore[method-assign, assignment]
-
 if __name__ == "__main__":
+    # Only in a process of its own: who imports this for its words goes on as before.
+    Recovery.run = _run  # type: ignore[method-assign, assignment]
     sys.exit(main())

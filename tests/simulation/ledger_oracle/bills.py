@@ -19,10 +19,10 @@ def credit_bill(account: Account, billed: Billed, credits_: int) -> None:
 
 
 def close_bill(account: Account, end: datetime, next_end: datetime) -> None:
-    """The period's bill is final; the next one begins."""
+    """The period's bill is final, and there is none when nothing is on it; the next one begins."""
     account.bill.end = end
-    account.bill.is_closed = True
-    account.bills.append(account.bill)
+    if account.bill.lines:
+        account.bills.append(account.bill)
     account.bill = Bill(end, next_end)
     account.overage_in_period = 0
 

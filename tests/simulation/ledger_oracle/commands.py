@@ -143,7 +143,7 @@ def _check_new_lot(posting: Posting, id_: str, amount: int, terms: LotTerms) -> 
     begins = terms.effective_at or posting.now
     if terms.expires_at is not None and terms.expires_at <= max(posting.now, begins):
         raise Rejected("invalid_expiry")
-    if id_ == f"free:{account.name}" or any(lot.id == id_ for lot in account.lots):
+    if id_ == f"free:{account.name}" or any(lot.id == id_ for lot in account.lots if lot.is_kept(posting.now)):
         raise Rejected("grant_id_reused")
     if sum(1 for lot in account.lots if lot.held) >= MOST_OPEN_LOTS:
         raise Rejected("too_many_lots")

@@ -55,6 +55,7 @@ def _roll_over(posting: Posting, lot: Lot, plan: Plan, room: Room, moved: int) -
         effective_at=lot.effective_at,
         expires_at=later_end(posting.now, plan.anchor_day, plan.rollover.periods),
         payment=lot.payment,
+        moved_at=posting.now,
     )
     posting.account.lots.append(rollover)
     lot.rollover, lot.room = rollover, room
@@ -121,6 +122,6 @@ def void_part(posting: Posting, lot: Lot, amount: int) -> None:
 
 def _granted_lot(posting: Posting, grant: str) -> Lot:
     for lot in posting.account.lots:
-        if lot.id == grant and lot.kind != "rollover":
+        if lot.id == grant and lot.kind != "rollover" and lot.is_kept(posting.now):
             return lot
     raise Rejected("grant_not_found")

@@ -32,6 +32,7 @@ class Oracle:
         self.refill_requests: list[Asked] = []
         self.clock: datetime | None = None
         self._refill_due: set[str] = set()
+        self._behind_until: datetime | None = None
 
     def apply(self, record: Record) -> Answer:
         """Books one record at its append time, once every timer due at or before that time has fired."""
@@ -57,9 +58,11 @@ class Oracle:
         now = self.clock = to if self.clock is None else max(to, self.clock)
         for name in sorted(self.accounts):
             account = self.accounts[name]
-            while (due := _next_timer(account, is_behind=is_behind)) is not None and due <= now:
+            while (due := self._next_timer(account, is_behind=is_behind)) <= now:
                 self._fire(account, due, is_behind=is_behind)
-        if not is_behind:
+        if is_behind:
+            self._behind_until = now
+        else:
             for name in sorted(self._refill_due):
                 self._evaluate_refill(self.accounts[name], now, is_behind=False)
             self._refill_due.clear()
@@ -82,12 +85,15 @@ class Oracle:
         return posting
 
     def _fire(self, account: Account, now: datetime, *, is_behind: bool) -> None:
-        posting = Posting(account, now)
-        before = account.remaining
-        fire_lots_and_period(posting)
         if not is_behind:
             self.refill_requests += fire_refill_timers(account, now)
-        self._finish(posting, before, account.mode, is_behind=is_behind)
+        if now == _next_booking(account):
+            posting = Posting(account, now)
+            before = account.remaining
+            fire_lots_and_period(posting)
+            self._finish(posting, before, account.mode, is_behind=is_behind)
+        else:
+            self._evaluate_refill(account, now, is_behind=is_behind)
 
     def _finish(self, posting: Posting, before: int, mode_before: str, *, is_behind: bool) -> None:
         """After the last entry of a posting, once: Remaining, thresholds, gate, refill."""
@@ -109,13 +115,21 @@ class Oracle:
         self.refill_requests += asked
         self.alerts += alerts
 
+    def _next_timer(self, account: Account, *, is_behind: bool) -> datetime:
+        """The first instant after the account's last at which anything happens by itself.
 
-def _next_timer(account: Account, *, is_behind: bool) -> datetime | None:
-    """The first instant after the account's last at which anything happens by itself."""
+        Refills that were due while the clock was behind are looked at once, when it has caught up.
+        """
+        booking = _next_booking(account)
+        refill = None if is_behind else next_refill_timer(account)
+        if refill is None:
+            return booking
+        return min(booking, max(refill, account.clock, self._behind_until or refill))
+
+
+def _next_booking(account: Account) -> datetime:
+    """When a lot or a period starts or ends."""
     due = [account.period.end]
     due += [lot.expires_at for lot in account.lots if lot.expires_at and not lot.has_expired]
     due += [lot.effective_at for lot in account.lots if lot.effective_at > account.clock]
-    refill = None if is_behind else next_refill_timer(account)
-    if refill is not None:
-        due.append(max(refill, account.clock))
     return min(due)

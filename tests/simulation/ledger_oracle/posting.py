@@ -57,6 +57,8 @@ class Posting:
         """One entry; an amount of 0 is none."""
         if amount == 0:
             return
+        if lot is not None:
+            lot.moved_at = self.now
         account = self.account
         before = account.entries[-1].balance_after if account.entries else 0
         entry = Entry(
@@ -102,6 +104,7 @@ class Posting:
             effective_at=effective_at or self.now,
             expires_at=expires_at,
             payment=payment,
+            moved_at=self.now,
             granted=amount,
             held=amount,
         )

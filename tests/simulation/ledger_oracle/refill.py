@@ -43,7 +43,7 @@ def evaluate_refill(account: Account, now: datetime) -> tuple[list[Asked], list[
         return [], [Alert(account.name, "refill_cap_reached", now)]
     number = len(refill.requests) + 1
     id_ = str(uuid5(NAMESPACE_OID, f"{account.name}/{number}"))
-    refill.requests.append(RefillRequest(id_, times * policy.amount, now, now + _FIRST_RETRY))
+    refill.requests.append(RefillRequest(id_, times * policy.amount, now, now + _FIRST_RETRY, _FIRST_RETRY))
     refill.state = "requested"
     return [Asked(account.name, id_, times * policy.amount, now)], []
 
@@ -85,8 +85,8 @@ def fire_refill_timers(account: Account, now: datetime) -> list[Asked]:
     if refill.state != "requested" or refill.policy is None or refill.requests[-1].next_ask_at > now:
         return []
     request = refill.requests[-1]
-    request.next_ask_at = now + min(_LONGEST_RETRY, _FIRST_RETRY * 2**request.asks)
-    request.asks += 1
+    request.retry_after = min(_LONGEST_RETRY, 2 * request.retry_after)
+    request.next_ask_at = now + request.retry_after
     return [Asked(account.name, request.id, request.amount, now)]
 
 

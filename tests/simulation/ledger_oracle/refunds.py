@@ -49,9 +49,10 @@ def _give_back(posting: Posting, source: Lot | Debt, amount: int) -> None:
     for piece in returned:
         assert isinstance(piece.source, Lot)
         for debt in posting.account.debts:
-            # The lot stays spent: it now pays for the other one's debt.
+            # The lot stays spent: it now pays for the other one's debt, and is kept for that one's refund.
             covered = min(piece.amount, debt.outstanding)
             if covered:
+                piece.source.moved_at = posting.now
                 debt.outstanding -= covered
                 debt.repaid.append(Piece(piece.source, covered))
                 piece.amount -= covered

@@ -1,7 +1,7 @@
 """What the oracle remembers of an account: everything, in lists."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Literal
 
@@ -17,6 +17,7 @@ from tests.simulation.ledger_oracle.records import (
     Threshold,
 )
 
+CLOSED_LOTS_KEPT = timedelta(days=90)
 LotKind = Literal["free", "plan", "rollover", "top_up", "refill", "promotional", "adjustment"]
 
 
@@ -30,6 +31,7 @@ class Lot:
     effective_at: datetime
     expires_at: datetime | None
     payment: Payment | None
+    moved_at: datetime
     granted: int = 0
     rolled_in: int = 0
     spent: int = 0
@@ -40,7 +42,6 @@ class Lot:
     has_expired: bool = False
     is_voided: bool = False
     base: int = 0
-    closed_at: datetime | None = None
     rollover: "Lot | None" = None
     room: "Room | None" = None
     void_debt: "Debt | None" = None
@@ -49,6 +50,10 @@ class Lot:
         """effective_at ≤ now < expires_at, and not taken back."""
         before_end = self.expires_at is None or now < self.expires_at
         return self.effective_at <= now and before_end and not self.has_expired and not self.is_voided
+
+    def is_kept(self, now: datetime) -> bool:
+        """A lot that holds nothing is known for 90 days after its last entry."""
+        return self.held > 0 or now - self.moved_at <= CLOSED_LOTS_KEPT
 
     def burn_order(self) -> tuple[int, bool, float, datetime, str]:
         """By priority, expires_at (none last), effective_at, id."""
@@ -134,7 +139,6 @@ class Bill:
     start: datetime
     end: datetime
     lines: list[BillLine] = field(default_factory=list)
-    is_closed: bool = False
 
 
 @dataclass
@@ -167,7 +171,7 @@ class RefillRequest:
     amount: int
     asked_at: datetime
     next_ask_at: datetime
-    asks: int = 1
+    retry_after: timedelta
     state: Literal["open", "paid", "declined"] = "open"
 
 

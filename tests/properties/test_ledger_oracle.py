@@ -1,0 +1,90 @@
+"""Whatever happens to an account, its books balance: the oracle's equations hold after every posting."""
+
+from collections import Counter
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+
+from tests.properties.ledger_histories import Drawn, History, histories
+from tests.simulation.ledger_oracle import check_chain
+from tests.unit.ledger_examples.adapter import ACCOUNT, OracleLedger
+
+# What is drawn is long by intent; it is the number of histories that is kept small.
+LONG = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+@LONG
+@given(histories(size=200))
+def test_any_200_operations_keep_the_six_equations_and_the_chain(drawn: list[Drawn]) -> None:
+    """The oracle raises at the first posting that breaks one of them."""
+    ledger = OracleLedger()
+    history = History(ledger)
+    for each in drawn:
+        history.play(each)
+    for account in ledger.oracle.accounts.values():
+        check_chain(account)
+
+
+@LONG
+@given(histories(size=60))
+def test_the_clock_books_the_same_whether_or_not_anybody_looks(drawn: list[Drawn]) -> None:
+    """Timers that fire one by one, or all of them before the next record, make the same chain and the same alerts."""
+    watched, alone = OracleLedger(), OracleLedger()
+    history, other = History(watched), History(alone)
+    for each in drawn:
+        for part in range(4):
+            watched.advance(history.now + each.after * part / 4)
+        history.play(each)
+        if each.kind != "wait":
+            other.play(each)
+        else:
+            other.now += each.after
+    alone.advance(history.now)
+    watched.advance(history.now)
+    assert watched.oracle.alerts == alone.oracle.alerts
+    assert watched.oracle.refill_requests == alone.oracle.refill_requests
+    assert watched.oracle.accounts.keys() == alone.oracle.accounts.keys()
+    for name, account in watched.oracle.accounts.items():
+        assert account.entries == alone.oracle.accounts[name].entries
+
+
+@LONG
+@given(histories(size=80, without=("refund",), longest_step=timedelta(days=1)))
+def test_when_every_event_is_refunded_nothing_is_burned_owed_or_billed(drawn: list[Drawn]) -> None:
+    """Whatever lots, debts and bills the pieces went through."""
+    ledger = OracleLedger()
+    history = History(ledger)
+    for each in drawn:
+        history.play(each)
+    history.refund_everything()
+    account = ledger.oracle.accounts.get(ACCOUNT)
+    if account is not None:
+        assert set(account.rollups.values()) <= {0}
+        assert account.totals.charged == account.totals.refunded
+        assert (account.totals.burned, account.owed(), account.billed()) == (0, 0, 0)
+        assert all(lot.spent == 0 for lot in account.lots)
+
+
+def test_histories_book_every_kind_of_operation_and_entry() -> None:
+    """What is drawn is not all rejected, and reaches every kind of entry."""
+    booked: Counter[str] = Counter()
+    entries: Counter[str] = Counter()
+
+    @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(histories(size=100))
+    def play(drawn: list[Drawn]) -> None:
+        ledger = OracleLedger()
+        history = History(ledger)
+        for each in drawn:
+            history.play(each)
+            if each.kind != "wait":
+                booked[each.kind] += history.answers[-1] == "booked"
+        for account in ledger.oracle.accounts.values():
+            entries.update(entry.kind for entry in account.entries)
+
+    play()
+    assert [kind for kind, count in booked.items() if count == 0] == []
+    assert len(booked) == 14
+    assert len(entries) == 10

@@ -70,6 +70,7 @@ class History:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.now = START
+        self.records: list[Record] = []
         self.answers: list[str] = []
         self.events: list[EventName] = []
 
@@ -90,7 +91,9 @@ class History:
             self._apply(Command("history", f"c{len(self.answers)}", self.now, VoidEvent(event)))
 
     def _apply(self, body: Usage | Command) -> None:
-        self.answers.append(self.ledger.apply(Record(ACCOUNT, self.now, body)))
+        record = Record(ACCOUNT, self.now, body)
+        self.records.append(record)
+        self.answers.append(self.ledger.apply(record))
 
     def _usage(self, drawn: Drawn) -> Usage:
         event = EventName("runtime", f"e{len(self.events)}", 0, len(self.events))

@@ -2,13 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
 
 from tests.simulation.ledger_oracle import BrokenEquationError, Oracle, check_chain
-from tests.simulation.ledger_oracle.records import CREDIT, Command, EventName, Grant, Record, Usage
+from tests.simulation.ledger_oracle.records import (
+    CREDIT,
+    Command,
+    EventName,
+    Grant,
+    Record,
+    RefillPolicy,
+    SetPolicy,
+    Usage,
+)
 from tests.simulation.ledger_oracle.state import Account
 
 NOW = datetime(2025, 11, 3, 12, tzinfo=UTC)
@@ -142,3 +151,17 @@ def test_an_account_has_at_most_256_open_lots() -> None:
     assert oracle.apply(granted(256)).reason == "too_many_lots"
     oracle.apply(used(CREDIT))
     assert oracle.apply(granted(256)).outcome == "booked"
+
+
+def test_a_refill_that_came_due_while_the_partition_was_behind_is_asked_again_once() -> None:
+    """Another account's records moved the clock past several of its hours."""
+    oracle = Oracle()
+    oracle.apply(granted(1))
+    oracle.apply(Record("acme", NOW, Command("billing", "policy", NOW, SetPolicy(refill=RefillPolicy(2, 1)))))
+    oracle.apply(used(CREDIT))
+    later = NOW + timedelta(hours=6)
+    oracle.apply(Record("bolt", later, Usage(EVENT, later, 1), is_behind=True))
+    assert len(oracle.refill_requests) == 1
+    oracle.advance(later + timedelta(minutes=1))
+    assert [asked.at for asked in oracle.refill_requests] == [NOW, later]
+    assert len({asked.id for asked in oracle.refill_requests}) == 1

@@ -1,5 +1,6 @@
 """Whatever happens to an account, its books balance: the oracle's equations hold after every posting."""
 
+import pickle
 from collections import Counter
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from tests.unit.ledger_examples.adapter import ACCOUNT, OracleLedger
 
 # What is drawn is long by intent; it is the number of histories that is kept small.
 LONG = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -62,6 +63,20 @@ def test_when_every_event_is_refunded_nothing_is_burned_owed_or_billed(drawn: li
         assert account.totals.charged == account.totals.refunded
         assert (account.totals.burned, account.owed(), account.billed()) == (0, 0, 0)
         assert all(lot.spent == 0 for lot in account.lots)
+
+
+@LONG
+@given(histories(size=60))
+def test_what_is_rejected_or_dropped_leaves_nothing(drawn: list[Drawn]) -> None:
+    """The account is as it was, down to its last field."""
+    ledger = OracleLedger()
+    history = History(ledger)
+    for each in drawn:
+        ledger.advance(history.now + each.after)
+        before = pickle.dumps(ledger.oracle.accounts)
+        history.play(each)
+        if each.kind != "wait" and history.answers[-1] != "booked":
+            assert pickle.dumps(ledger.oracle.accounts) == before
 
 
 def test_histories_book_every_kind_of_operation_and_entry() -> None:

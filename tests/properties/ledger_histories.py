@@ -49,8 +49,8 @@ _OVERAGES = [
     Overage(),
     Overage("carried"),
     Overage("carried", 30),
-    Overage("billed", None, Fraction(3, 2), "EUR"),
-    Overage("billed", 40, Fraction(5, 2), "EUR"),
+    Overage("billed", None, Fraction(3, 2)),
+    Overage("billed", 40, Fraction(5, 2)),
 ]
 _LARGEST = 120
 
@@ -123,6 +123,7 @@ def _plan(drawn: Drawn) -> Plan:
         anchor_day=[1, 1, 15, 31][which % 4],
         rollover=[None, Rollover(50, 1), Rollover(80, 2)][which % 3],
         overage=_OVERAGES[which % len(_OVERAGES)],
+        currency="EUR",
         renews="on_payment" if which % 2 == 0 else "by_clock",
     )
 

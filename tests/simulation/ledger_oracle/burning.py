@@ -53,7 +53,7 @@ def _go_over(posting: Posting, charge: Charge, amount: int) -> None:
     account.overage_in_period += within
     owed = amount
     if terms.mode == "billed" and within:
-        billed = Billed(account.period, terms.price, terms.currency)
+        billed = Billed(account.period, terms.price, account.plan.currency if account.plan else "")
         add_to_bill(account, billed, within)
         charge.pieces.append(Piece(billed, within, account.period, within))
         posting.write("overage", within, billed_effect=within)

@@ -42,12 +42,11 @@ class Rollover:
 
 @dataclass(frozen=True)
 class Overage:
-    """What happens to usage that no lot covers; `price` is in minor units of the currency for a credit."""
+    """What happens to usage that no lot covers; `price` is that of a credit, in minor units of the plan's currency."""
 
     mode: Literal["refused", "carried", "billed"] = "refused"
     limit: int | None = None
     price: Fraction = Fraction(0)
-    currency: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from tests.simulation.ledger_oracle.burning import repay
 from tests.simulation.ledger_oracle.periods import next_month
 from tests.simulation.ledger_oracle.posting import Posting, Rejected
 from tests.simulation.ledger_oracle.records import LARGEST_GRANT, RefillDeclined, RefillPaid, RefillPolicy
-from tests.simulation.ledger_oracle.state import Account, RefillRequest
+from tests.simulation.ledger_oracle.state import Account
 from tests.simulation.ledger_oracle.telling import Alert
+from tests.simulation.ledger_oracle.watched import RefillRequest
 
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=15), timedelta(hours=1)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(hours=1), timedelta(hours=24)

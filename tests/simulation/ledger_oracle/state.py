@@ -13,9 +13,9 @@ from tests.simulation.ledger_oracle.records import (
     Overage,
     Payment,
     Plan,
-    RefillPolicy,
     Threshold,
 )
+from tests.simulation.ledger_oracle.watched import Closed, Level, Refill
 
 CLOSED_LOTS_KEPT = timedelta(days=90)
 LotKind = Literal["free", "plan", "rollover", "top_up", "refill", "promotional", "adjustment"]
@@ -151,48 +151,6 @@ class Totals:
     voided: int = 0
     charged: int = 0
     refunded: int = 0
-
-
-@dataclass
-class Level:
-    """A threshold with its state: fired until Remaining comes back above it."""
-
-    threshold: Threshold
-    arming: int
-    has_fired: bool = False
-    is_new: bool = False
-
-
-@dataclass
-class RefillRequest:
-    """One refill that was asked for; the month of asking counts it towards the caps."""
-
-    id: str
-    amount: int
-    asked_at: datetime
-    next_ask_at: datetime
-    retry_after: timedelta
-    state: Literal["open", "paid", "declined"] = "open"
-
-
-@dataclass
-class Refill:
-    """The state machine: idle, requested, waiting or suspended."""
-
-    policy: RefillPolicy | None = None
-    state: Literal["idle", "requested", "waiting", "suspended"] = "idle"
-    requests: list[RefillRequest] = field(default_factory=list)
-    declines: int = 0
-    wait_until: datetime | None = None
-    capped_until: datetime | None = None
-
-
-@dataclass
-class Closed:
-    """Usage that came while the gate was closed already."""
-
-    events: int = 0
-    credits: int = 0
 
 
 @dataclass

@@ -7,7 +7,8 @@ from typing import Literal
 
 from tests.simulation.ledger_oracle.posting import Rejected
 from tests.simulation.ledger_oracle.records import SetPolicy, Threshold
-from tests.simulation.ledger_oracle.state import Account, Level
+from tests.simulation.ledger_oracle.state import Account
+from tests.simulation.ledger_oracle.watched import Level
 
 AlertKind = Literal[
     "threshold", "blocked", "would_block", "unblocked", "would_unblock", "refill_cap_reached", "unknown_refill"

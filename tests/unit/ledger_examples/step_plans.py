@@ -58,8 +58,8 @@ def _with_term(plan: Plan, term: str) -> Plan:
     if term == "overage carried":
         return replace(plan, overage=replace(plan.overage, mode="carried"))
     if match := re.fullmatch(r"overage billed at ([\d.]+) cents", term):
-        overage = Overage("billed", plan.overage.limit, Fraction(match[1]), "EUR")
-        return replace(plan, overage=overage)
+        overage = Overage("billed", plan.overage.limit, Fraction(match[1]))
+        return replace(plan, overage=overage, currency="EUR")
     if match := re.fullmatch(rf"overage limit ({AMOUNT})", term):
         return replace(plan, overage=replace(plan.overage, limit=microcredits(match[1])))
     if term == "renews on payment":

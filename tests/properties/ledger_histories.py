@@ -79,8 +79,10 @@ class History:
         self.now += drawn.after
         if drawn.kind == "wait":
             self.ledger.advance(self.now)
-        elif drawn.kind == "use":
-            self._apply(self._usage(drawn))
+        elif drawn.kind == "again":
+            self._apply(self._said_before(drawn.which))
+        elif drawn.kind in ("use", "use_behind"):
+            self._apply(self._usage(drawn), is_behind=drawn.kind == "use_behind")
         else:
             number = len(self.answers)
             self._apply(Command("history", f"c{number}", self.now, _CONTENTS[drawn.kind](self, drawn)))
@@ -90,8 +92,14 @@ class History:
         for event in self.events:
             self._apply(Command("history", f"c{len(self.answers)}", self.now, VoidEvent(event)))
 
-    def _apply(self, body: Usage | Command) -> None:
-        record = Record(ACCOUNT, self.now, body)
+    def _said_before(self, which: int) -> Command:
+        """A command that is sent again, or one that does nothing when there was none."""
+        commands = [record.body for record in self.records if isinstance(record.body, Command)]
+        nothing = Command("history", "c0", self.now, VoidEvent(EventName("runtime", "none")))
+        return commands[-1 - which % len(commands)] if commands else nothing
+
+    def _apply(self, body: Usage | Command, *, is_behind: bool = False) -> None:
+        record = Record(ACCOUNT, self.now, body, is_behind)
         self.records.append(record)
         self.answers.append(self.ledger.apply(record))
 
@@ -187,7 +195,7 @@ _CONTENTS: dict[str, Callable[[History, Drawn], Content]] = {
         history.event(drawn.which), drawn.amount // 3 if drawn.which % 3 == 0 else None
     ),
 }
-KINDS = ["wait", *["use"] * 8, *_CONTENTS]
+KINDS = ["wait", "again", "use_behind", *["use"] * 8, *_CONTENTS]
 
 
 def histories(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from tests.simulation.ledger_oracle import Oracle
+from tests.simulation.ledger_oracle import Oracle, check_chain
 from tests.simulation.ledger_oracle.records import Record
 from tests.simulation.ledger_oracle.state import Account
 
@@ -78,6 +78,9 @@ class Ledger(Protocol):
     def advance(self, to: datetime) -> None:
         """Both inputs are read to their ends, and the clock goes on."""
 
+    def check(self) -> None:
+        """Raises when the ledger's own books are wrong: an equation, or the chain of its entries."""
+
     def books(self) -> Books | None:
         """The account, None while it is not open."""
 
@@ -102,6 +105,11 @@ class OracleLedger:
     def advance(self, to: datetime) -> None:
         """Timers fire."""
         self.oracle.advance(to)
+
+    def check(self) -> None:
+        """The equations are checked at every posting; here is the chain."""
+        for account in self.oracle.accounts.values():
+            check_chain(account)
 
     def books(self) -> Books | None:
         """Read from the oracle's lists."""

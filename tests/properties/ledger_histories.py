@@ -42,7 +42,8 @@ _STEPS = [timedelta(0)] * 8 + [
     timedelta(minutes=20),
     timedelta(hours=5),
     timedelta(days=1),
-    timedelta(days=6),
+    timedelta(days=4),
+    timedelta(days=9),
     timedelta(days=40),
 ]
 _OVERAGES = [
@@ -106,7 +107,7 @@ class History:
     def _usage(self, drawn: Drawn) -> Usage:
         event = EventName("runtime", f"e{len(self.events)}", 0, len(self.events))
         self.events.append(event)
-        return Usage(event, self.now - timedelta(hours=[0, 0, 1, 20, 400][drawn.which % 5]), drawn.amount)
+        return Usage(event, self.now - timedelta(hours=[0, 1, 20, 90, 400][drawn.which % 5]), drawn.amount)
 
     def event(self, which: int) -> EventName:
         """One of those that were used, mostly a late one."""
@@ -128,7 +129,7 @@ def _plan(drawn: Drawn) -> Plan:
     return Plan(
         f"plan-{which}",
         drawn.amount,
-        anchor_day=[1, 1, 15, 31][which % 4],
+        anchor_day=[1, 1, 1, 15][which % 4],
         rollover=[None, Rollover(50, 1), Rollover(80, 2)][which % 3],
         overage=_OVERAGES[which % len(_OVERAGES)],
         currency="EUR",
@@ -169,9 +170,12 @@ def _void_grant(history: History, drawn: Drawn) -> VoidGrant:
 
 
 def _renew(history: History, drawn: Drawn) -> Renew:
-    """Mostly the period that is next or now by some anchor."""
-    month = history.now.date().replace(day=1) + timedelta(days=31 * (drawn.which % 2))
-    return Renew(month.replace(day=[1, 15][drawn.which % 3 % 2]))
+    """The period that is now, or one that may be the next."""
+    books = history.ledger.books()
+    if books is not None and drawn.which % 2:
+        return Renew(books.bills[-1].start.date())
+    month = history.now.date().replace(day=1) + timedelta(days=31)
+    return Renew(month.replace(day=[1, 15][drawn.which % 4 // 2]))
 
 
 def _name(history: History) -> str:
@@ -181,7 +185,7 @@ def _name(history: History) -> str:
 _CONTENTS: dict[str, Callable[[History, Drawn], Content]] = {
     "activate": lambda _, drawn: ActivatePlan(_plan(drawn), "waive" if drawn.which % 5 == 0 else "keep"),
     "change": lambda _, drawn: ChangePlan(_plan(drawn), "once" if drawn.which % 3 else "period_end"),
-    "cancel": lambda _, drawn: CancelPlan("once" if drawn.which % 2 else "period_end"),
+    "cancel": lambda _, drawn: CancelPlan("period_end" if drawn.which % 3 else "once"),
     "renew": _renew,
     "grant": lambda history, drawn: Grant(_name(history), drawn.amount, _terms(history, drawn)),
     "top_up": lambda history, drawn: TopUp(_name(history), drawn.amount, Payment(_name(history))),
@@ -195,7 +199,7 @@ _CONTENTS: dict[str, Callable[[History, Drawn], Content]] = {
         history.event(drawn.which), drawn.amount // 3 if drawn.which % 3 == 0 else None
     ),
 }
-KINDS = ["wait", "again", "use_behind", *["use"] * 8, *_CONTENTS]
+KINDS = ["wait", "again", "use_behind", *["use"] * 8, *["activate"] * 3, "change", "renew", *_CONTENTS]
 
 
 def histories(

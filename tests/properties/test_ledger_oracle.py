@@ -11,7 +11,7 @@ from tests.unit.ledger_examples.adapter import ACCOUNT, OracleLedger
 
 # What is drawn is long by intent; it is the number of histories that is kept small.
 LONG = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

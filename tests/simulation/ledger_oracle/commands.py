@@ -6,7 +6,6 @@ from tests.simulation.ledger_oracle import lots, plans, refill, telling
 from tests.simulation.ledger_oracle.burning import burn, repay
 from tests.simulation.ledger_oracle.posting import Posting, Rejected
 from tests.simulation.ledger_oracle.records import (
-    CREDIT,
     LARGEST_GRANT,
     ActivatePlan,
     Adjust,
@@ -31,7 +30,6 @@ from tests.simulation.ledger_oracle.state import Account, Charge, LotKind
 OLDEST = timedelta(days=90)
 FURTHEST_AHEAD = timedelta(minutes=5)
 MOST_OPEN_LOTS = 256
-assert LARGEST_GRANT == 10**9 * CREDIT
 
 
 class Dropped(Exception):  # noqa: N818 - it is an answer, not an error of the oracle

@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 
 class Oracle:
-    """The slow, obviously right model of CREDITS.md; it checks its equations after every posting."""
+    """The slow, obviously right model of the rules of credits; it checks its equations after every posting."""
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}

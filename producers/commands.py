@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import msgspec
 
-from schemas.command import LARGEST_GRANT_CREDITS, Command, Grant, Payment, TopUp
+from schemas.command import LARGEST_GRANT_CREDITS, Command, Grant, TopUp
 from schemas.credits import MICROCREDITS_PER_CREDIT, format_credits, parse_credits
 from schemas.identifiers import Account, GrantId
+from schemas.payment import Payment
 
 
 class InvalidCommandError(ValueError):

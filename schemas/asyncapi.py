@@ -55,7 +55,8 @@ _CHANNELS = [
         "receive",
         _CLOUD_EVENT,
         "The account: the command's subject.",
-        f"Grants and top-ups. As many partitions as the usage events. {_MURMUR2}",
+        "Decisions about accounts; the worker carries out grants and top-ups, and refuses the other kinds by name. "
+        f"As many partitions as the usage events. {_MURMUR2}",
     ),
     Channel(
         "rateCards",

@@ -9,12 +9,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from schemas.correction_command import Adjust, Reprice, VoidEvent, VoidGrant
 from schemas.identifiers import Account, GrantId
+from schemas.payment import Payment
+from schemas.plan_command import ActivatePlan, CancelPlan, ChangePlan, Renew
+from schemas.policy_command import RefillDeclined, RefillPaid, SetPolicy
 from schemas.usage import LONGEST_NAME
 
 LARGEST_GRANT_CREDITS = 10**9
-LARGEST_AMOUNT_MINOR = 10**15
-"""Of money: every reader of JSON has integers so large, exactly."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 GrantName = Annotated[GrantId, Meta(min_length=1, max_length=LONGEST_NAME)]
@@ -28,15 +30,6 @@ class Grant(Struct, frozen=True, gc=False, tag_field="kind", tag="grant"):
     reason: Annotated[str, Meta(max_length=LONGEST_NAME)] = ""
 
 
-class Payment(Struct, frozen=True, gc=False):
-    """Money received: `amount_minor` in the currency's minor unit, at most 10¹⁵; `reference` is unique."""
-
-    reference: Name
-    amount_minor: Annotated[int, Meta(ge=0, le=LARGEST_AMOUNT_MINOR)]
-    # The pattern alone would let a line break follow.
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)]
-
-
 class TopUp(Struct, frozen=True, gc=False, tag_field="kind", tag="top_up"):
     """Credits bought: like a grant, with the payment that bought them."""
 
@@ -45,14 +38,34 @@ class TopUp(Struct, frozen=True, gc=False, tag_field="kind", tag="top_up"):
     payment: Payment
 
 
+CommandData = (
+    Grant
+    | TopUp
+    | VoidGrant
+    | VoidEvent
+    | Adjust
+    | Reprice
+    | ActivatePlan
+    | ChangePlan
+    | CancelPlan
+    | Renew
+    | SetPolicy
+    | RefillPaid
+    | RefillDeclined
+)
+
+
 class Command(Struct, frozen=True, gc=False):
-    """A CloudEvents 1.0 envelope; `subject` is the account, `time` is required (RFC 3339, with a zone)."""
+    """A CloudEvents 1.0 envelope; `subject` is the account, `time` is required (RFC 3339, with a zone).
+
+    The worker carries out `grant` and `top_up`. The other kinds are agreed, and refused by name until it does.
+    """
 
     id: Name
     source: Name
     subject: Annotated[Account, Meta(min_length=1, max_length=LONGEST_NAME)]
     time: Annotated[datetime, Meta(tz=True)]
-    data: Grant | TopUp
+    data: CommandData
     specversion: Literal["1.0"] = "1.0"
     type: Literal["creditstream.command"] = "creditstream.command"
     datacontenttype: Literal["application/json"] = "application/json"

@@ -1,4 +1,4 @@
-"""One example of every message, as it goes over the wire, for the published documents."""
+"""Examples of every message, as it goes over the wire, for the published documents."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from schemas.balance import Balance
 from schemas.charge import Charge, ChargeBatch
-from schemas.command import Command, Grant, Payment, TopUp
+from schemas.command_examples import COMMANDS
 from schemas.dead_letter import DeadLetter, Reason
-from schemas.identifiers import Account, Agent, Conversation, EventId, GrantId, Node, RateCardVersion
+from schemas.identifiers import Account, Agent, Conversation, EventId, Node, RateCardVersion
 from schemas.rate_card import NodePrice, RateCard, Tier
 from schemas.rollup import Rollup, RollupBatch
 from schemas.usage import Channel, Usage, UsageEvent
@@ -31,24 +31,6 @@ _USAGE = UsageEvent(
     subject=_ACCOUNT,
     time=_OCCURRED_AT,
     data=Usage(agent=_AGENT, conversation=_CONVERSATION, channel=Channel.WIDGET, node=_NODE, quantity=Decimal("1.5")),
-)
-_GRANT = Command(
-    id="grant-7",
-    source="/billing",
-    subject=_ACCOUNT,
-    time=_OCCURRED_AT,
-    data=Grant(grant=GrantId("goodwill-7"), credits=Decimal(100), reason="outage of 20 November"),
-)
-_TOP_UP = Command(
-    id="payment-7",
-    source="/billing",
-    subject=_ACCOUNT,
-    time=_OCCURRED_AT,
-    data=TopUp(
-        grant=GrantId("top-up-7"),
-        credits=Decimal("2500.5"),
-        payment=Payment(reference="pay-7", amount_minor=4900, currency="EUR"),
-    ),
 )
 _RATE_CARD = RateCard(
     version=RateCardVersion("2025-11"),
@@ -140,7 +122,7 @@ _DEAD_LETTER = DeadLetter(
 
 _VALUES: dict[str, list[Struct]] = {
     "usage-event": [_USAGE],
-    "command": [_GRANT, _TOP_UP],
+    "command": [*COMMANDS],
     "rate-card": [_RATE_CARD],
     "charge-batch": [_CHARGES],
     "rollup-batch": [_ROLLUPS],

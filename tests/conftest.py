@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
+import hypothesis
 import pytest
 
 from schemas.topics import TopicNames
 from tests.servers import ClickHouseServer, KafkaServer
 from tests.shared_stack import SharedStack
 from tests.topics import delete_topics, make_topics, new_topics
+
+# What an example takes is the machine's affair; benchmarks measure.
+hypothesis.settings.register_profile("creditstream", deadline=None)
+hypothesis.settings.load_profile("creditstream")
 
 _STACK = pytest.StashKey[SharedStack]()
 

@@ -111,7 +111,11 @@ def read_command(record: InputRecord) -> Gift | None:
         command = decode_command(value)
         if _says_something_twice(value):
             return None
-        microcredits = parse_micros(command.data.credits)
+        data = command.data
+        if not isinstance(data, Grant | TopUp):
+            # Agreed, and refused by the worker.
+            return None
+        microcredits = parse_micros(data.credits)
     except _UNREADABLE:
         return None
     if record.key != command.subject.encode():
@@ -119,7 +123,7 @@ def read_command(record: InputRecord) -> Gift | None:
     if not 0 < microcredits <= LARGEST_GRANT_CREDITS * MICROCREDITS_PER_CREDIT:
         return None
     time_us = microseconds(command.time)
-    return Gift(command.subject, command.source, command.id, time_us, microcredits, command.data)
+    return Gift(command.subject, command.source, command.id, time_us, microcredits, data)
 
 
 class _Written(dict[str, object]):

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from schemas.command import Payment
 from schemas.dead_letter import Reason
 from schemas.identifiers import Account, GrantId
+from schemas.payment import Payment
 from schemas.usage import LARGEST_EVENT_BYTES, LONGEST_NAME
 from stream.rules.envelope import diagnose_command, grant_microcredits, repetition_in_command
 from stream.rules.outcome import Reject

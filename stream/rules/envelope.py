@@ -9,9 +9,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from schemas.command import LARGEST_AMOUNT_MINOR, LARGEST_GRANT_CREDITS
+from schemas.command import LARGEST_GRANT_CREDITS
 from schemas.credits import MICROCREDITS_PER_CREDIT, parse_credits, parse_micros
 from schemas.dead_letter import Reason
+from schemas.payment import LARGEST_AMOUNT_MINOR
 from schemas.usage import LARGEST_QUANTITY, LONGEST_NAME, Channel
 from stream.rules.json_text import Fields, Number, kind, parse, repeated_name, show
 from stream.rules.outcome import Reject

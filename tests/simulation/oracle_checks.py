@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from schemas.command import LARGEST_AMOUNT_MINOR, LARGEST_GRANT_CREDITS
+from schemas.command import LARGEST_GRANT_CREDITS
 from schemas.dead_letter import Reason
+from schemas.payment import LARGEST_AMOUNT_MINOR
 from schemas.usage import LARGEST_QUANTITY, LONGEST_NAME, Channel
 from tests.simulation.oracle_numbers import instant_us, java_partition, micros
 from tests.simulation.oracle_records import OracleSettings, RawRecord

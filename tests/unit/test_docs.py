@@ -7,7 +7,7 @@ import shlex
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -17,6 +17,7 @@ import sinks.__main__ as sinking
 import stream.__main__ as streaming
 from producers import UsageReporter
 from producers.rate_card_file import read_rate_card
+from schemas.command import CommandData
 from schemas.dead_letter import Reason
 from schemas.rate_card_check import problems
 from schemas.settings import KafkaSettings
@@ -188,6 +189,16 @@ def test_every_reason_and_channel_is_documented() -> None:
     of_sink = {Reason.REFUSED_BY_CLICKHOUSE, Reason.UNDECODABLE}
     assert [reason for reason in Reason if f"`{reason}`" not in events and reason not in of_sink] == []
     assert [channel for channel in Channel if f"`{channel}`" not in events] == []
+
+
+def test_every_kind_of_command_is_documented_with_its_fields() -> None:
+    """A row each, which names what the kind's struct has."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", DOCUMENTS["docs/commands.md"], re.M))
+    kinds = {struct.__struct_config__.tag: struct for struct in get_args(CommandData)}
+    assert kinds.keys() <= rows.keys()
+    for kind, struct in kinds.items():
+        missing = [field for field in struct.__struct_fields__ if f"`{field}`" not in rows[kind]]
+        assert missing == [], kind
 
 
 def test_every_test_that_a_guarantee_names_exists() -> None:

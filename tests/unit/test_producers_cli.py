@@ -8,7 +8,8 @@ import pytest
 from producers.__main__ import main
 from producers.commands import InvalidCommandError, grant_command, top_up_command
 from schemas.codec import decode_command, encode_json
-from schemas.command import Grant, Payment, TopUp
+from schemas.command import Grant, TopUp
+from schemas.payment import Payment
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -67,6 +68,7 @@ def test_a_grant_is_named_by_its_command_unless_named() -> None:
     assert command.data == Grant(grant="c-1", credits=Decimal(100), reason="why")  # type: ignore[arg-type]
     assert decode_command(encode_json(command)) == command
     named = grant_command(id="c-1", source="s", account="a", credits="100", time=NOW, grant="g-1")
+    assert isinstance(named.data, Grant)
     assert named.data.grant == "g-1"
 
 

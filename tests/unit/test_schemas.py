@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -15,7 +15,7 @@ from schemas import codec
 from schemas.asyncapi import asyncapi
 from schemas.balance import Balance
 from schemas.charge import ChargeBatch
-from schemas.command import Command, Grant, TopUp
+from schemas.command import Command, CommandData
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.examples import examples
 from schemas.json_schemas import MESSAGES, json_schema
@@ -138,11 +138,10 @@ def test_every_message_survives_its_wire(struct: type[Struct], wire: str) -> Non
         assert format_.decode(format_.encode(value), type=struct) == value
 
 
-def test_a_command_is_a_grant_or_a_top_up_by_its_kind() -> None:
-    """The two examples read back as their kinds, and a third kind is refused."""
-    grant, top_up = (codec.decode_command(json.dumps(example).encode()) for example in examples("command"))
-    assert isinstance(grant.data, Grant)
-    assert isinstance(top_up.data, TopUp)
+def test_a_command_is_read_by_its_kind() -> None:
+    """There is an example of every kind, which reads back as that kind; another kind is refused."""
+    read = [codec.decode_command(json.dumps(example).encode()) for example in examples("command")]
+    assert [type(command.data) for command in read] == list(get_args(CommandData))
     other = {**examples("command")[0], "data": {"kind": "loan", "grant": "g", "credits": "1"}}
     with pytest.raises(msgspec.ValidationError, match=r"\$\.data\.kind"):
         codec.decode_command(json.dumps(other).encode())

@@ -115,7 +115,7 @@ class FakeConsumer:
             if self._scheduler.now < self._cluster.down_until:
                 left = min(left, max(self._cluster.down_until - self._scheduler.now, 1e-6))
             # What was skipped is fetched before long, whether or not more comes.
-            waits = [fetch for fetch in self._fetches.values() if self._has_news(fetch)]
+            waits = any(map(self._has_news, self._fetches.values()))
             self._scheduler.wait(min(left, 0.005) if waits else left, self._watch)
 
     def get_watermark_offsets(

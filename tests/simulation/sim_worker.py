@@ -159,8 +159,9 @@ class SimWorker:
 
     async def _tick(self) -> None:
         assert self.owner is not None
+        interval_seconds = self._deployment.settings.engine.checkpoint_interval_seconds
         while True:
-            await asyncio.sleep(self._deployment.settings.engine.checkpoint_interval_seconds)
+            await asyncio.sleep(interval_seconds)
             self.owner.tick()
 
     async def _belong(self) -> None:

@@ -127,6 +127,7 @@ class FakeConsumer:
             return self._cached(partition)
         self._cluster.reach(timeout)
         log = self._cluster.log(partition.topic, partition.partition)
+        self._cluster.until_led([log], self._scheduler.now + timeout)
         ends = log.start, log.stable if self._committed else log.high
         self._cluster.answer()
         return ends
@@ -148,6 +149,9 @@ class FakeConsumer:
         if fetch is None:
             return _INVALID, _INVALID
         now = self._scheduler.now
+        if now < fetch.log.away_until:
+            fetch.high = -1
+            return fetch.log.start, fetch.high
         is_fetched = not fetch.paused and now >= self._cluster.down_until
         if is_fetched and now - fetch.looked_at > self._scheduler.random.random() * _FETCH_SECONDS:
             fetch.look(now)
@@ -157,7 +161,7 @@ class FakeConsumer:
         now = self._scheduler.now
         if now < self._cluster.down_until:
             return []
-        fetches = [fetch for fetch in self._fetches.values() if not fetch.paused]
+        fetches = [fetch for fetch in self._fetches.values() if not fetch.paused and now >= fetch.log.away_until]
         self._scheduler.random.shuffle(fetches)
         messages: list[Message] = []
         for fetch in fetches:
@@ -194,7 +198,9 @@ class FakeConsumer:
 
     def _has_news(self, fetch: _Fetch) -> bool:
         end = fetch.log.stable if self._committed else fetch.log.high
-        return not fetch.paused and not fetch.lost and (fetch.offset < end or fetch.told_end < fetch.offset)
+        if fetch.paused or fetch.lost or self._scheduler.now < fetch.log.away_until:
+            return False
+        return fetch.offset < end or fetch.told_end < fetch.offset
 
     def _watch(self, told: Event) -> None:
         for fetch in self._fetches.values():

@@ -47,6 +47,8 @@ class FakeLog:
         self.high = 0
         self.stable = 0
         """The last stable offset: where the oldest open transaction begins."""
+        self.away_until = 0.0
+        """When it has a leader again; until then nobody reads it or writes to it."""
         self._open: dict[str, list[Entry]] = {}
         self._watchers: list[Callable[[], None]] = []
 
@@ -127,9 +129,9 @@ class FakeLog:
         self.entries.append(entry)
         self.high = len(self.entries)
         self.stable = min((entries[0].offset for entries in self._open.values()), default=self.high)
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
         watchers, self._watchers = self._watchers, []
         for told in watchers:
             told()

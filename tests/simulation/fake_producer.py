@@ -87,6 +87,8 @@ class FakeProducer:
         if self._id and len(self._unsent) >= self._room:
             self._cluster.met("producer's queue full")
             raise BufferError("Local: Queue full")
+        if (topic, partition) in self._cluster.refused:
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, f"{topic} [{partition}] takes no record"))
         self._unsent.append((topic, partition, key, value, headers or []))
 
     def poll(self, timeout: float = -1) -> int:
@@ -120,6 +122,8 @@ class FakeProducer:
         self._cluster.reach(seconds)
         if self._id:
             self._cluster.until_ended(self._transaction, deadline)
+        # Nothing is sent until everything can be: what a time-out leaves unsent is sent by the next attempt.
+        self._cluster.until_led({self._cluster.log(*record[:2]) for record in self._unsent}, deadline)
         batches: dict[tuple[str, int], list[_Record]] = {}
         sent, self._unsent = self._unsent, []
         for record in sent:

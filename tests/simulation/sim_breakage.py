@@ -56,6 +56,8 @@ class Breakage:
             "rate card published": lambda: upstream.publish_card(_CARD_AHEAD_SECONDS),
             "upstream transaction aborted": lambda: self._upstream_transaction(Fate.ABORTED),
             "upstream transaction committed": lambda: self._upstream_transaction(Fate.COMMITTED),
+            "leader moved": self._move_leader,
+            "charges of a partition too large": self._refuse_charges,
         }
 
     def plan(self) -> None:
@@ -122,6 +124,17 @@ class Breakage:
 
     def _away(self, least: float, most: float) -> None:
         self._cluster.down_until = self._scheduler.now + self._random.uniform(least, most)
+
+    def _move_leader(self) -> None:
+        """One partition of one topic, and soon another one, of which the first may have been an input."""
+        for _ in range(2):
+            log = self._random.choice([log for logs in self._cluster.topics.values() for log in logs])
+            self._cluster.move_leader(log, self._random.uniform(0.1, 5.0))
+
+    def _refuse_charges(self) -> None:
+        """No attempt can write a checkpoint that has charges, until a person mends it."""
+        partition = self._random.randrange(len(self._cluster.topics[self._names.charges]))
+        self._cluster.refused.add((self._names.charges, partition))
 
     def _compact(self) -> None:
         for logs in self._cluster.topics.values():

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from schemas.topics import topic_specs
+from stream.engine.holding import Phase
 from stream.engine.progress import TopicIdentity, Topology
 from stream.pipeline import Pipeline
 from stream.settings import WorkerSettings
@@ -87,6 +88,16 @@ class Crew:
         """What is booked and durable of a partition, when exactly one worker has it and nothing is under way."""
         holders = [worker for worker in self.alive if worker.pipeline(partition) is not None]
         return holders[0].position(partition) if len(holders) == 1 else None
+
+    def stopped(self, partition: int) -> list[SimWorker]:
+        """Who holds the partition, as one that only a person can mend."""
+        return [
+            worker
+            for worker in self.alive
+            if worker.owner is not None
+            and (holding := worker.owner.holdings.get(partition)) is not None
+            and holding.phase is Phase.FAILED
+        ]
 
     def pipelines(self) -> list[Pipeline]:
         """Those that are running and settled."""

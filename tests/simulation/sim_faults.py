@@ -30,6 +30,8 @@ EVENT_FAULTS = (
     "rate card published",
     "upstream transaction aborted",
     "upstream transaction committed",
+    "leader moved",
+    "charges of a partition too large",
 )
 DELIVERY_FAULTS = ("batch vanished", "batch late", "batch doubled", "queue cleared by a rebalance")
 CONSEQUENCES = (
@@ -39,11 +41,12 @@ CONSEQUENCES = (
     "open transaction aborted by the next owner",
     "fenced",
     "producer's queue full",
+    "partition stopped alone",
     "worker ended itself",
 )
 EVERY_KIND = (*EVENT_FAULTS, *COMMIT_FAULTS, *DELIVERY_FAULTS, *CONSEQUENCES)
 
-_RARE = {"cluster away long": 0.12, "everybody paused": 0.3, "worker stopped in order": 0.4}
+_RARE = {"cluster away long": 0.12, "everybody paused": 0.3, "worker stopped in order": 0.4, "charges of a partition too large": 0.15}
 _SOME = 0.55
 
 

@@ -1,5 +1,6 @@
 """Those who write the inputs: usage and commands over the time of a schedule, transactions, rate cards."""
 
+import functools
 from collections.abc import Callable
 
 from schemas.topics import TopicNames
@@ -63,11 +64,20 @@ class Upstream:
         )
         if self._scheduler.now >= self._cluster.down_until:
             for _ in range(count):
-                log = self._append(self._random.choice(draws)(self._scheduler.now), name)
-                touched += [] if log in touched else [log]
+                sent = self._random.choice(draws)(self._scheduler.now)
+                log = self._log(sent)
+                if self._scheduler.now >= log.away_until:
+                    self._append(sent, name)
+                    touched += [] if log in touched else [log]
 
         def finish(fate: Fate) -> None:
             for log in touched:
+                self._scheduler.at(log.away_until, functools.partial(mark, log, fate))
+
+        def mark(log: FakeLog, fate: Fate) -> None:
+            if self._scheduler.now < log.away_until:
+                self._scheduler.at(log.away_until, functools.partial(mark, log, fate))
+            else:
                 log.finish(name, fate, self._cluster.now_ms)
 
         return finish
@@ -80,12 +90,20 @@ class Upstream:
             if self._scheduler.now < self._cluster.down_until:
                 self._scheduler.at(self._cluster.down_until, send)
             else:
-                self._append(draw(self._scheduler.now))
+                self._append_when_led(draw(self._scheduler.now))
 
         self._scheduler.at(when, send)
 
-    def _append(self, sent: Sent, transaction: str | None = None) -> FakeLog:
+    def _append_when_led(self, sent: Sent) -> None:
+        away_until = self._log(sent).away_until
+        if self._scheduler.now < away_until:
+            self._scheduler.at(away_until, lambda: self._append_when_led(sent))
+        else:
+            self._append(sent)
+
+    def _append(self, sent: Sent, transaction: str | None = None) -> None:
+        self._log(sent).append(sent.key, sent.value, [], self._cluster.now_ms, transaction)
+
+    def _log(self, sent: Sent) -> FakeLog:
         topic = self._names.usage_events if sent.usage else self._names.commands
-        log = self._cluster.log(topic, sent.partition)
-        log.append(sent.key, sent.value, [], self._cluster.now_ms, transaction)
-        return log
+        return self._cluster.log(topic, sent.partition)

@@ -10,7 +10,7 @@ from enum import Enum
 from confluent_kafka import KafkaError, KafkaException
 
 from tests.simulation.fake_log import FakeLog, Fate
-from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
+from tests.simulation.sim_scheduler import Scheduler
 
 _LONGEST_LATENCY_SECONDS = 0.004
 _LONGEST_MARKER_SECONDS = 0.03
@@ -76,7 +76,7 @@ class FakeKafka:
     @property
     def now_ms(self) -> int:
         """The broker's clock, in milliseconds since 1970."""
-        return int((BEGAN_SECONDS + self.scheduler.now) * 1_000)
+        return int(self.scheduler.wall_seconds * 1_000)
 
     # --- reaching it ---
 

@@ -7,7 +7,6 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from tests.simulation.fake_kafka import FakeKafka, Transaction, cluster_at
-from tests.simulation.sim_scheduler import BEGAN_SECONDS
 
 _Record = tuple[str, int, bytes | None, bytes | None, list[tuple[str, str | bytes | None]]]
 
@@ -215,7 +214,7 @@ class FakeProducer:
     def _created_ms(self) -> int:
         process = self._scheduler.process
         skew = getattr(process, "clock_skew_seconds", 0.0)
-        return int((BEGAN_SECONDS + self._scheduler.now + skew) * 1_000)
+        return int((self._scheduler.wall_seconds + skew) * 1_000)
 
 
 def _seconds(timeout: float) -> float:

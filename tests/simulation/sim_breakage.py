@@ -1,11 +1,12 @@
 """What each kind of fault does to the cluster and to the workers."""
 
+import itertools
 from collections.abc import Callable
 
 from schemas.topics import TopicNames
 from stream.engine.progress import PROGRESS_KEY, decode_progress
 from tests.simulation.fake_kafka import FakeKafka
-from tests.simulation.fake_log import Fate
+from tests.simulation.fake_log import FakeLog, Fate
 from tests.simulation.sim_crew import Crew
 from tests.simulation.sim_faults import Faults
 from tests.simulation.sim_group import SESSION_SECONDS
@@ -16,6 +17,7 @@ from tests.simulation.sim_worker import SimWorker
 _LONGEST_TRANSACTION_SECONDS = 4.0
 _CARD_AHEAD_SECONDS = 60.0
 _CLOCK_JUMP_SECONDS = 3_600.0
+_DEDUP_WINDOW_SECONDS = 24 * 3_600.0
 
 
 class Breakage:
@@ -56,6 +58,7 @@ class Breakage:
             "rate card published": lambda: upstream.publish_card(_CARD_AHEAD_SECONDS),
             "upstream transaction aborted": lambda: self._upstream_transaction(Fate.ABORTED),
             "upstream transaction committed": lambda: self._upstream_transaction(Fate.COMMITTED),
+            "dedup window passed": self._pass_window,
             "leader moved": self._move_leader,
             "charges of a partition too large": self._refuse_charges,
         }
@@ -142,6 +145,13 @@ class Breakage:
                 if log.compacted:
                     log.compact(self._random.randint(0, log.high))
 
+    def _pass_window(self) -> None:
+        """So long a time in which nobody does anything that ids expire, or are just about to."""
+        # Nobody has had the time to read a card that would be in force at once.
+        if self._upstream.effective_at <= self._upstream.now:
+            self._scheduler.skipped_seconds += self._random.choice((0.99, 1.0, 1.05, 2.0)) * _DEDUP_WINDOW_SECONDS
+            self._scheduler.after(self._random.random() * 5, self._retain)
+
     def _retain(self) -> None:
         """Delete input that was booked, and old outputs."""
         booked = self._booked()
@@ -151,6 +161,22 @@ class Breakage:
         for topic in (self._names.charges, self._names.rollups, self._names.dead_letters):
             for log in self._cluster.topics[topic]:
                 log.delete_before(self._random.randint(0, log.stable))
+        for log in self._cluster.topics[self._names.dedup_log]:
+            self._expire_ids(log, booked[log.partition])
+
+    def _expire_ids(self, log: FakeLog, booked: dict[str, int]) -> None:
+        """Delete ids that the oldest record that is not booked yet could not meet again."""
+        inputs = [(self._cluster.log(topic, log.partition), offset) for topic, offset in booked.items()]
+        oldest_ms = min(
+            (entry.timestamp_ms for each, offset in inputs for entry in each.entries[offset:]),
+            default=self._cluster.now_ms,
+        )
+        needed_ms = oldest_ms - int(_DEDUP_WINDOW_SECONDS * 1_000)
+        expired = sum(1 for _ in itertools.takewhile(lambda entry: entry.timestamp_ms < needed_ms, log.entries))
+        expired = min(expired, log.stable)
+        if booked and expired > log.start:
+            log.delete_before(expired)
+            self._met("ids deleted", f"of partition {log.partition}, before {expired}")
 
     def _booked(self) -> list[dict[str, int]]:
         """The committed progress of each partition, by input."""

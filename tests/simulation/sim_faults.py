@@ -31,6 +31,7 @@ EVENT_FAULTS = (
     "upstream transaction aborted",
     "upstream transaction committed",
     "leader moved",
+    "dedup window passed",
     "charges of a partition too large",
 )
 DELIVERY_FAULTS = ("batch vanished", "batch late", "batch doubled", "queue cleared by a rebalance")
@@ -42,11 +43,12 @@ CONSEQUENCES = (
     "fenced",
     "producer's queue full",
     "partition stopped alone",
+    "ids deleted",
     "worker ended itself",
 )
 EVERY_KIND = (*EVENT_FAULTS, *COMMIT_FAULTS, *DELIVERY_FAULTS, *CONSEQUENCES)
 
-_RARE = {"cluster away long": 0.12, "everybody paused": 0.3, "worker stopped in order": 0.4, "charges of a partition too large": 0.15}
+_RARE = {"cluster away long": 0.12, "everybody paused": 0.3, "worker stopped in order": 0.4, "dedup window passed": 0.2, "charges of a partition too large": 0.15}
 _SOME = 0.55
 
 

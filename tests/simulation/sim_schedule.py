@@ -97,7 +97,7 @@ class Schedule:
             self._mend()
             self._rest("after the faults")
             # With a new card in force, prices differ.
-            self.scheduler.sleep(max(0.0, self.upstream.effective_at - self.scheduler.now))
+            self.scheduler.sleep(max(0.0, self.upstream.effective_at - self.upstream.now))
             self.upstream.touch_all()
             self.scheduler.sleep(1.0)
             self._rest("after more of the same")

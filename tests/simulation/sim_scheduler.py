@@ -46,6 +46,8 @@ class Scheduler:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.now = 0.0
+        self.skipped_seconds = 0.0
+        """By how much the clocks on all walls went further than anything happened."""
         self.steps = 0
         self.process: Process | None = None
         """The process whose code runs right now; None for the environment."""
@@ -57,6 +59,11 @@ class Scheduler:
         self._busy: list[Strand] = []
         self._failure: BaseException | None = None
         self._closing = False
+
+    @property
+    def wall_seconds(self) -> float:
+        """What a right clock shows, in seconds since 1970."""
+        return BEGAN_SECONDS + self.now + self.skipped_seconds
 
     def at(self, when: float, event: Event, process: Process | None = None) -> None:
         """Have something happen at a time, as an event of a process or of the environment."""

@@ -7,7 +7,7 @@ from schemas.topics import TopicNames
 from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.fake_log import FakeLog, Fate
 from tests.simulation.sim_load import Load, Sent, rate_card
-from tests.simulation.sim_scheduler import Scheduler
+from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
 
 _LONGEST_BETWEEN_SECONDS = 0.3
 _USAGE_OF_A_COMMAND = 8
@@ -18,7 +18,7 @@ class Upstream:
 
     def __init__(self, scheduler: Scheduler, cluster: FakeKafka, names: TopicNames, load: Load) -> None:
         self.effective_at = 0.0
-        """When the newest rate card takes effect."""
+        """When the newest rate card takes effect, counted as `now` is."""
         self._scheduler = scheduler
         self._random = scheduler.random
         self._cluster = cluster
@@ -26,6 +26,11 @@ class Upstream:
         self._load = load
         self._cards = 0
         self._transactions = 0
+
+    @property
+    def now(self) -> float:
+        """Seconds on the wall since the simulation's beginning."""
+        return self._scheduler.wall_seconds - BEGAN_SECONDS
 
     def plan(self, seconds: float) -> None:
         """Open every account by usage, a command or both, and send to any of them, all of it in so many seconds."""
@@ -48,7 +53,7 @@ class Upstream:
     def publish_card(self, ahead_seconds: float) -> None:
         """A rate card with other prices, in force so much later."""
         self._cards += 1
-        self.effective_at = self._scheduler.now + ahead_seconds
+        self.effective_at = self.now + ahead_seconds
         version = f"v{self._cards}"
         value = rate_card(version, self.effective_at, self._cards)
         log = self._cluster.log(self._names.rate_cards, 0)
@@ -64,7 +69,7 @@ class Upstream:
         )
         if self._scheduler.now >= self._cluster.down_until:
             for _ in range(count):
-                sent = self._random.choice(draws)(self._scheduler.now)
+                sent = self._random.choice(draws)(self.now)
                 log = self._log(sent)
                 if self._scheduler.now >= log.away_until:
                     self._append(sent, name)
@@ -90,7 +95,7 @@ class Upstream:
             if self._scheduler.now < self._cluster.down_until:
                 self._scheduler.at(self._cluster.down_until, send)
             else:
-                self._append_when_led(draw(self._scheduler.now))
+                self._append_when_led(draw(self.now))
 
         self._scheduler.at(when, send)
 

@@ -135,23 +135,18 @@ class FakeConsumer:
     def offsets_for_times(self, partitions: Sequence[TopicPartition], timeout: float = 10.0) -> list[TopicPartition]:
         self._check_open()
         self._cluster.reach(timeout)
-        return [
-            TopicPartition(
-                each.topic, each.partition, self._cluster.log(each.topic, each.partition).offset_at(each.offset)
-            )
-            for each in partitions
-        ]
+        found = [self._cluster.log(each.topic, each.partition).offset_at(each.offset) for each in partitions]
+        return [TopicPartition(each.topic, each.partition, at) for each, at in zip(partitions, found, strict=True)]
 
     # --- inside ---
 
     def _cached(self, partition: TopicPartition) -> tuple[int, int]:
         fetch = self._fetches.get((partition.topic, partition.partition))
+        now = self._scheduler.now
         if fetch is None:
             return _INVALID, _INVALID
-        now = self._scheduler.now
         if now < fetch.log.away_until:
-            fetch.high = -1
-            return fetch.log.start, fetch.high
+            return fetch.log.start, -1
         is_fetched = not fetch.paused and now >= self._cluster.down_until
         if is_fetched and now - fetch.looked_at > self._scheduler.random.random() * _FETCH_SECONDS:
             fetch.look(now)

@@ -15,6 +15,7 @@ _SENT_EARLY = 0.2
 _SLOW_SECONDS = 8.0
 _LATE_SECONDS = 3.0
 _DEFAULT_TIMEOUT_MS = 60_000
+_DEFAULT_LARGEST_BYTES = 1_000_000
 
 
 class FakeProducer:
@@ -25,6 +26,7 @@ class FakeProducer:
         self._scheduler = self._cluster.scheduler
         self._id = str(config.get("transactional.id", ""))
         self._timeout_seconds = int(config.get("transaction.timeout.ms", _DEFAULT_TIMEOUT_MS)) / 1_000
+        self._largest_bytes = int(config.get("message.max.bytes", _DEFAULT_LARGEST_BYTES))
         self._epoch = -1
         self._begun = False
         self._broken: KafkaError | None = None
@@ -86,8 +88,9 @@ class FakeProducer:
         if self._id and len(self._unsent) >= self._room:
             self._cluster.met("producer's queue full")
             raise BufferError("Local: Queue full")
-        if (topic, partition) in self._cluster.refused:
-            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, f"{topic} [{partition}] takes no record"))
+        is_large = len(key or b"") + len(value or b"") > self._largest_bytes
+        if is_large or (topic, partition) in self._cluster.refused:
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, f"{topic} [{partition}]: too large"))
         self._unsent.append((topic, partition, key, value, headers or []))
 
     def poll(self, timeout: float = -1) -> int:

@@ -95,6 +95,7 @@ class Crew:
             worker
             for worker in self.alive
             if worker.owner is not None
+            and worker.ended is None
             and (holding := worker.owner.holdings.get(partition)) is not None
             and holding.phase is Phase.FAILED
         ]

@@ -48,7 +48,13 @@ CONSEQUENCES = (
 )
 EVERY_KIND = (*EVENT_FAULTS, *COMMIT_FAULTS, *DELIVERY_FAULTS, *CONSEQUENCES)
 
-_RARE = {"cluster away long": 0.12, "everybody paused": 0.3, "worker stopped in order": 0.4, "dedup window passed": 0.2, "charges of a partition too large": 0.15}
+_RARE = {
+    "cluster away long": 0.12,
+    "everybody paused": 0.3,
+    "worker stopped in order": 0.4,
+    "dedup window passed": 0.2,
+    "charges of a partition too large": 0.15,
+}
 _SOME = 0.55
 
 

@@ -92,7 +92,7 @@ class Load:
     def _again(self, before: list[Sent], now: float) -> Sent:
         """A record that was sent before, now and then with other content or another time."""
         sent = self._random.choice(before)
-        if self._random.random() < 0.1:
+        if self._random.random() < 0.3:
             anew = _TIME.sub(b'"time":"%b"' % _text(now).encode(), sent.value)
             return Sent(sent.usage, sent.partition, sent.key, anew)
         if self._random.random() < 0.2:

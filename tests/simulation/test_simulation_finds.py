@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from stream.dedup_log import DedupLog
+from stream.engine import checkpoint as checkpoints
 from stream.engine.checkpoint import CheckpointWriter, Outcome
 from stream.engine.lane import Batch, Lane
 from stream.engine.partition import Applied, Checkpoint, Partition
@@ -68,3 +70,22 @@ def test_an_open_transaction_taken_for_the_end_is_found(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Lane, "_settled", settled)
     assert any(run(seed).problems for seed in (*OVERTAKEN_SEEDS, *range(1, MOST_SCHEDULES)))
+
+
+def test_a_partition_that_no_attempt_can_write_and_that_is_tried_for_ever_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Engine rule 7: it ended its process again and again, and the others did not go on."""
+    monkeypatch.setattr(checkpoints, "_refuse_deterministic", lambda *_: None)
+    assert any(run(seed).problems for seed in range(1, MOST_SCHEDULES))
+
+
+def test_ids_that_never_expire_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engine rule 13: an id is known for the window, by the input's own time, and no longer."""
+    begin = DedupLog.__init__
+
+    def begun(log: DedupLog, topic: str, window_ms: int, budget_bytes: int) -> None:
+        begin(log, topic, 10 * window_ms, budget_bytes)
+
+    monkeypatch.setattr(DedupLog, "__init__", begun)
+    assert any(run(seed).problems for seed in range(1, MOST_SCHEDULES))

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Callable
 
 from schemas.topics import TopicNames
-from stream.engine.progress import PROGRESS_KEY, decode_progress
+from stream.engine.progress import PROGRESS_KEY, TOPOLOGY_KEY, TopicIdentity, decode_progress
 from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.fake_log import FakeLog, Fate
-from tests.simulation.sim_crew import Crew
+from tests.simulation.sim_crew import ANOTHER, Crew
 from tests.simulation.sim_faults import Faults
 from tests.simulation.sim_group import SESSION_SECONDS
 from tests.simulation.sim_scheduler import Killed, Scheduler
@@ -17,6 +17,8 @@ from tests.simulation.sim_worker import SimWorker
 _LONGEST_TRANSACTION_SECONDS = 4.0
 _CARD_AHEAD_SECONDS = 60.0
 _CLOCK_JUMP_SECONDS = 3_600.0
+_NOTICED = 0.3
+BOOKED_OTHER_TOPICS = "a worker took a partition over whose topics are others"
 _DEDUP_WINDOW_SECONDS = 24 * 3_600.0
 
 
@@ -59,6 +61,8 @@ class Breakage:
             "upstream transaction aborted": lambda: self._upstream_transaction(Fate.ABORTED),
             "upstream transaction committed": lambda: self._upstream_transaction(Fate.COMMITTED),
             "dedup window passed": self._pass_window,
+            "topic made again": lambda: self._change_topic(ANOTHER, 0),
+            "partitions raised": lambda: self._change_topic("", 1),
             "leader moved": self._move_leader,
             "charges of a partition too large": self._refuse_charges,
         }
@@ -127,6 +131,31 @@ class Breakage:
 
     def _away(self, least: float, most: float) -> None:
         self._cluster.down_until = self._scheduler.now + self._random.uniform(least, most)
+
+    def _change_topic(self, suffix: str, partitions: int) -> None:
+        """Until a person puts things right, workers that start find another topic; those that run may notice."""
+        known = [any(entry.key == TOPOLOGY_KEY for entry in log.history()) for log in self._logs(self._names.progress)]
+        if self._crew.changed is not None or not all(known):
+            return
+        topic = self._random.choice((self._names.usage_events, self._names.commands, self._names.dedup_log))
+        self._crew.changed = TopicIdentity(topic + suffix, len(self._logs(topic)) + partitions)
+        began_with = [worker for worker in self._crew.alive if self._random.random() < _NOTICED]
+        for worker in began_with:
+            worker.topics_changed()
+        self._some_worker(SimWorker.crash)
+        self._scheduler.after(self._random.uniform(4.0, 12.0), self._change_back)
+
+    def _change_back(self) -> None:
+        """Whoever began while the topic was another has refused every partition, and finds it as it was."""
+        changed, self._crew.changed = self._crew.changed, None
+        for worker in self._crew.alive:
+            if changed not in worker.topology.topics.values():
+                continue
+            self._met(BOOKED_OTHER_TOPICS if worker.books else "changed topics refused", worker.name)
+            worker.topics_changed()
+
+    def _logs(self, topic: str) -> list[FakeLog]:
+        return self._cluster.topics[topic]
 
     def _move_leader(self) -> None:
         """One partition of one topic, and soon another one, of which the first may have been an input."""

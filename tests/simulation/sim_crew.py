@@ -15,6 +15,9 @@ from tests.simulation.sim_worker import Deployment, Habits, SimWorker
 _LONGEST_RESTART_SECONDS = 3.0
 _SUPERVISED_SECONDS = 0.5
 
+ANOTHER = " again"
+"""Ends the id of a topic that was made again."""
+
 Met = Callable[[str, str], None]
 
 
@@ -40,6 +43,8 @@ class Crew:
         self._lives = 0
         self._workers: dict[str, SimWorker] = {}
         self._partitions = partitions
+        self.changed: TopicIdentity | None = None
+        """The one topic, if any, that the cluster tells to be another than it was."""
         self.group = SimGroup(scheduler, cluster, partitions)
 
     def make_topics(self) -> None:
@@ -57,18 +62,24 @@ class Crew:
         """Begin a life, and another one whenever it is over."""
         self._lives += 1
         settings = self._settings(name)
-        topics = {topic: TopicIdentity(topic, len(self._cluster.topics[topic])) for topic in settings.engine.topics}
         life = f"{name}/{self._lives}"
         self._workers[name] = SimWorker(
             self._scheduler,
             self.group,
-            Deployment(settings, Topology(topics)),
+            Deployment(settings, self.topology(settings)),
             life,
             self._habits,
             lambda kind: self._met(kind, life),
         )
         self._note(f"{life} started")
         self._supervise(name)
+
+    def topology(self, settings: WorkerSettings) -> Topology:
+        """What the cluster tells of its topics, whose ids begin with their names."""
+        topics = {topic: TopicIdentity(topic, len(self._cluster.topics[topic])) for topic in settings.engine.topics}
+        if self.changed is not None:
+            topics[self.changed.id.removesuffix(ANOTHER)] = self.changed
+        return Topology(topics)
 
     def drop(self) -> None:
         """End what is left of every worker."""

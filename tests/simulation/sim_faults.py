@@ -32,6 +32,8 @@ EVENT_FAULTS = (
     "upstream transaction committed",
     "leader moved",
     "dedup window passed",
+    "topic made again",
+    "partitions raised",
     "charges of a partition too large",
 )
 DELIVERY_FAULTS = ("batch vanished", "batch late", "batch doubled", "queue cleared by a rebalance")
@@ -44,6 +46,7 @@ CONSEQUENCES = (
     "producer's queue full",
     "partition stopped alone",
     "ids deleted",
+    "changed topics refused",
     "worker ended itself",
 )
 EVERY_KIND = (*EVENT_FAULTS, *COMMIT_FAULTS, *DELIVERY_FAULTS, *CONSEQUENCES)
@@ -53,6 +56,8 @@ _RARE = {
     "everybody paused": 0.3,
     "worker stopped in order": 0.4,
     "dedup window passed": 0.2,
+    "topic made again": 0.15,
+    "partitions raised": 0.15,
     "charges of a partition too large": 0.15,
 }
 _SOME = 0.55

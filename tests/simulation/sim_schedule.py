@@ -11,7 +11,7 @@ from tests.simulation import sim_check, sim_faults
 from tests.simulation.fake_kafka import FakeKafka, serve, withdraw
 from tests.simulation.fake_producer import CALLED_AT_ONCE
 from tests.simulation.oracle_records import OracleSettings
-from tests.simulation.sim_breakage import Breakage
+from tests.simulation.sim_breakage import BOOKED_OTHER_TOPICS, Breakage
 from tests.simulation.sim_crew import Crew
 from tests.simulation.sim_load import Load
 from tests.simulation.sim_process import enter, leave
@@ -103,7 +103,7 @@ class Schedule:
             self._rest("after more of the same")
         self.crew.drop()
         # The engine would not show it: who closes a producer takes no notice of its errors.
-        self.outcome.problems += [CALLED_AT_ONCE] if self.outcome.met[CALLED_AT_ONCE] else []
+        self.outcome.problems += [wrong for wrong in (CALLED_AT_ONCE, BOOKED_OTHER_TOPICS) if self.outcome.met[wrong]]
 
     def met(self, kind: str, detail: str) -> None:
         """Count and trace a fault."""

@@ -382,6 +382,22 @@ def test_a_paused_partition_is_silent_until_it_is_resumed(backend: Backend) -> N
     assert values(read_to_end(consumer)) == [b"1"]
 
 
+def test_a_record_too_large_is_refused_at_once_and_its_transaction_can_be_aborted(backend: Backend) -> None:
+    """Not fatal: the same producer commits its next transaction."""
+    topic = backend.topic()
+    producer = backend.producer("writer", **{"message.max.bytes": 1_000})
+    producer.begin_transaction()
+    producer.produce(topic, b"small", None, 0)
+    assert code_of(lambda: producer.produce(topic, bytes(2_000), None, 0)) == (KafkaError.MSG_SIZE_TOO_LARGE, False)
+    producer.abort_transaction(WAIT_SECONDS)
+    producer.begin_transaction()
+    producer.produce(topic, b"1", None, 0)
+    producer.commit_transaction(WAIT_SECONDS)
+    consumer = backend.consumer()
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    assert values(read(consumer, 1)) == [b"1"]
+
+
 def test_offsets_are_found_by_time(backend: Backend) -> None:
     """The first record at or after a time; -1 when there is none."""
     topic = backend.topic()

@@ -115,7 +115,7 @@ class FakeConsumer:
             if self._scheduler.now < self._cluster.down_until:
                 left = min(left, max(self._cluster.down_until - self._scheduler.now, 1e-6))
             # What was skipped is fetched before long, whether or not more comes.
-            waits = [fetch for fetch in self._fetches.values() if self._has_news(fetch)]
+            waits = any(map(self._has_news, self._fetches.values()))
             self._scheduler.wait(min(left, 0.005) if waits else left, self._watch)
 
     def get_watermark_offsets(
@@ -127,6 +127,7 @@ class FakeConsumer:
             return self._cached(partition)
         self._cluster.reach(timeout)
         log = self._cluster.log(partition.topic, partition.partition)
+        self._cluster.until_led([log], self._scheduler.now + timeout)
         ends = log.start, log.stable if self._committed else log.high
         self._cluster.answer()
         return ends
@@ -134,20 +135,18 @@ class FakeConsumer:
     def offsets_for_times(self, partitions: Sequence[TopicPartition], timeout: float = 10.0) -> list[TopicPartition]:
         self._check_open()
         self._cluster.reach(timeout)
-        return [
-            TopicPartition(
-                each.topic, each.partition, self._cluster.log(each.topic, each.partition).offset_at(each.offset)
-            )
-            for each in partitions
-        ]
+        found = [self._cluster.log(each.topic, each.partition).offset_at(each.offset) for each in partitions]
+        return [TopicPartition(each.topic, each.partition, at) for each, at in zip(partitions, found, strict=True)]
 
     # --- inside ---
 
     def _cached(self, partition: TopicPartition) -> tuple[int, int]:
         fetch = self._fetches.get((partition.topic, partition.partition))
+        now = self._scheduler.now
         if fetch is None:
             return _INVALID, _INVALID
-        now = self._scheduler.now
+        if now < fetch.log.away_until:
+            return fetch.log.start, -1
         is_fetched = not fetch.paused and now >= self._cluster.down_until
         if is_fetched and now - fetch.looked_at > self._scheduler.random.random() * _FETCH_SECONDS:
             fetch.look(now)
@@ -157,7 +156,7 @@ class FakeConsumer:
         now = self._scheduler.now
         if now < self._cluster.down_until:
             return []
-        fetches = [fetch for fetch in self._fetches.values() if not fetch.paused]
+        fetches = [fetch for fetch in self._fetches.values() if not fetch.paused and now >= fetch.log.away_until]
         self._scheduler.random.shuffle(fetches)
         messages: list[Message] = []
         for fetch in fetches:
@@ -194,7 +193,9 @@ class FakeConsumer:
 
     def _has_news(self, fetch: _Fetch) -> bool:
         end = fetch.log.stable if self._committed else fetch.log.high
-        return not fetch.paused and not fetch.lost and (fetch.offset < end or fetch.told_end < fetch.offset)
+        if fetch.paused or fetch.lost or self._scheduler.now < fetch.log.away_until:
+            return False
+        return fetch.offset < end or fetch.told_end < fetch.offset
 
     def _watch(self, told: Event) -> None:
         for fetch in self._fetches.values():

@@ -4,13 +4,13 @@ What it promises is checked against a real broker by tests/contract/test_fake_ka
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from confluent_kafka import KafkaError, KafkaException
 
 from tests.simulation.fake_log import FakeLog, Fate
-from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
+from tests.simulation.sim_scheduler import Scheduler
 
 _LONGEST_LATENCY_SECONDS = 0.004
 _LONGEST_MARKER_SECONDS = 0.03
@@ -58,6 +58,8 @@ class FakeKafka:
         """Asked at each commit, by transactional id: the name of the fault that befalls it, or nothing."""
         self.met: Callable[[str], None] = lambda _: None
         """Told by name what happened that tests want to have seen."""
+        self.refused: set[tuple[str, int]] = set()
+        """Topics and partitions of which every record is too large."""
         self._transactions: dict[str, Transaction] = {}
 
     def create_topic(
@@ -74,7 +76,7 @@ class FakeKafka:
     @property
     def now_ms(self) -> int:
         """The broker's clock, in milliseconds since 1970."""
-        return int((BEGAN_SECONDS + self.scheduler.now) * 1_000)
+        return int(self.scheduler.wall_seconds * 1_000)
 
     # --- reaching it ---
 
@@ -87,6 +89,20 @@ class FakeKafka:
             scheduler.sleep(max(0.0, min(self.down_until, deadline) - scheduler.now))
             if scheduler.now >= deadline:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the cluster is away", retriable=True))
+
+    def move_leader(self, log: FakeLog, seconds: float) -> None:
+        """Have a log without a leader for so long; the others go on."""
+        log.away_until = max(log.away_until, self.scheduler.now + seconds)
+        self.scheduler.at(log.away_until, log.tell)
+
+    def until_led(self, logs: Iterable[FakeLog], deadline: float) -> None:
+        """Wait until all of them have a leader; one that has none in time raises."""
+        scheduler = self.scheduler
+        until = max((log.away_until for log in logs), default=0.0)
+        if until > scheduler.now:
+            scheduler.sleep(min(until, deadline) - scheduler.now)
+            if until > deadline:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "a partition has no leader", retriable=True))
 
     def answer(self) -> None:
         """Take the time of an answer."""
@@ -159,8 +175,9 @@ class FakeKafka:
         fate = Fate.COMMITTED if commit else Fate.ABORTED
 
         def write(log: FakeLog) -> None:
-            if self.scheduler.now < self.down_until:
-                self.scheduler.at(self.down_until + self._marker_seconds(), lambda: write(log))
+            away_until = max(self.down_until, log.away_until)
+            if self.scheduler.now < away_until:
+                self.scheduler.at(away_until + self._marker_seconds(), lambda: write(log))
                 return
             log.finish(key, fate, self.now_ms)
             left.remove(log)

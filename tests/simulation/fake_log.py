@@ -44,17 +44,13 @@ class FakeLog:
         self.compacted = compacted
         self.entries: list[Entry] = []
         self.start = 0
+        self.high = 0
+        self.stable = 0
+        """The last stable offset: where the oldest open transaction begins."""
+        self.away_until = 0.0
+        """When it has a leader again; until then nobody reads it or writes to it."""
         self._open: dict[str, list[Entry]] = {}
         self._watchers: list[Callable[[], None]] = []
-
-    @property
-    def high(self) -> int:
-        return len(self.entries)
-
-    @property
-    def stable(self) -> int:
-        """The last stable offset: where the oldest open transaction begins."""
-        return min((entries[0].offset for entries in self._open.values()), default=self.high)
 
     def append(
         self,
@@ -67,18 +63,16 @@ class FakeLog:
         """Append a record, of a transaction if one is named; its offset."""
         fate = Fate.COMMITTED if transaction is None else Fate.OPEN
         entry = Entry(self.high, key, value, headers, timestamp_ms, fate)
-        self.entries.append(entry)
         if transaction is not None:
             self._open.setdefault(transaction, []).append(entry)
-        self._tell()
+        self._grow(entry)
         return entry.offset
 
     def finish(self, transaction: str, fate: Fate, timestamp_ms: int) -> None:
         """Write the marker that ends a transaction in this partition."""
         for entry in self._open.pop(transaction, ()):
             entry.fate = fate
-        self.entries.append(Entry(self.high, None, None, [], timestamp_ms, Fate.MARKER))
-        self._tell()
+        self._grow(Entry(self.high, None, None, [], timestamp_ms, Fate.MARKER))
 
     def read(self, offset: int, most: int, *, committed: bool) -> tuple[list[Entry], int]:
         """The records from an offset on that a reader may see, and where it stands after them."""
@@ -131,7 +125,13 @@ class FakeLog:
         """Be told once, at the next change."""
         self._watchers.append(told)
 
-    def _tell(self) -> None:
+    def _grow(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self.high = len(self.entries)
+        self.stable = min((entries[0].offset for entries in self._open.values()), default=self.high)
+        self.tell()
+
+    def tell(self) -> None:
         watchers, self._watchers = self._watchers, []
         for told in watchers:
             told()

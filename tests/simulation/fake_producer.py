@@ -7,7 +7,6 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from tests.simulation.fake_kafka import FakeKafka, Transaction, cluster_at
-from tests.simulation.sim_scheduler import BEGAN_SECONDS
 
 _Record = tuple[str, int, bytes | None, bytes | None, list[tuple[str, str | bytes | None]]]
 
@@ -16,6 +15,7 @@ _SENT_EARLY = 0.2
 _SLOW_SECONDS = 8.0
 _LATE_SECONDS = 3.0
 _DEFAULT_TIMEOUT_MS = 60_000
+_DEFAULT_LARGEST_BYTES = 1_000_000
 
 
 class FakeProducer:
@@ -26,6 +26,7 @@ class FakeProducer:
         self._scheduler = self._cluster.scheduler
         self._id = str(config.get("transactional.id", ""))
         self._timeout_seconds = int(config.get("transaction.timeout.ms", _DEFAULT_TIMEOUT_MS)) / 1_000
+        self._largest_bytes = int(config.get("message.max.bytes", _DEFAULT_LARGEST_BYTES))
         self._epoch = -1
         self._begun = False
         self._broken: KafkaError | None = None
@@ -92,6 +93,9 @@ class FakeProducer:
         if self._id and len(self._unsent) >= self._room:
             self._cluster.met("producer's queue full")
             raise BufferError("Local: Queue full")
+        is_large = len(key or b"") + len(value or b"") > self._largest_bytes
+        if is_large or (topic, partition) in self._cluster.refused:
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, f"{topic} [{partition}]: too large"))
         self._unsent.append((topic, partition, key, value, headers or []))
 
     def poll(self, timeout: float = -1) -> int:
@@ -125,6 +129,8 @@ class FakeProducer:
         self._cluster.reach(seconds)
         if self._id:
             self._cluster.until_ended(self._transaction, deadline)
+        # Nothing is sent until everything can be: what a time-out leaves unsent is sent by the next attempt.
+        self._cluster.until_led({self._cluster.log(*record[:2]) for record in self._unsent}, deadline)
         batches: dict[tuple[str, int], list[_Record]] = {}
         sent, self._unsent = self._unsent, []
         for record in sent:
@@ -216,7 +222,7 @@ class FakeProducer:
     def _created_ms(self) -> int:
         process = self._scheduler.process
         skew = getattr(process, "clock_skew_seconds", 0.0)
-        return int((BEGAN_SECONDS + self._scheduler.now + skew) * 1_000)
+        return int((self._scheduler.wall_seconds + skew) * 1_000)
 
 
 def _seconds(timeout: float) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from schemas.topics import topic_specs
+from stream.engine.holding import Phase
 from stream.engine.progress import TopicIdentity, Topology
 from stream.pipeline import Pipeline
 from stream.settings import WorkerSettings
@@ -13,6 +14,9 @@ from tests.simulation.sim_worker import Deployment, Habits, SimWorker
 
 _LONGEST_RESTART_SECONDS = 3.0
 _SUPERVISED_SECONDS = 0.5
+
+ANOTHER = " again"
+"""Ends the id of a topic that was made again."""
 
 Met = Callable[[str, str], None]
 
@@ -39,6 +43,8 @@ class Crew:
         self._lives = 0
         self._workers: dict[str, SimWorker] = {}
         self._partitions = partitions
+        self.changed: TopicIdentity | None = None
+        """The one topic, if any, that the cluster tells to be another than it was."""
         self.group = SimGroup(scheduler, cluster, partitions)
 
     def make_topics(self) -> None:
@@ -56,18 +62,24 @@ class Crew:
         """Begin a life, and another one whenever it is over."""
         self._lives += 1
         settings = self._settings(name)
-        topics = {topic: TopicIdentity(topic, len(self._cluster.topics[topic])) for topic in settings.engine.topics}
         life = f"{name}/{self._lives}"
         self._workers[name] = SimWorker(
             self._scheduler,
             self.group,
-            Deployment(settings, Topology(topics)),
+            Deployment(settings, self.topology(settings)),
             life,
             self._habits,
             lambda kind: self._met(kind, life),
         )
         self._note(f"{life} started")
         self._supervise(name)
+
+    def topology(self, settings: WorkerSettings) -> Topology:
+        """What the cluster tells of its topics, whose ids begin with their names."""
+        topics = {topic: TopicIdentity(topic, len(self._cluster.topics[topic])) for topic in settings.engine.topics}
+        if self.changed is not None:
+            topics[self.changed.id.removesuffix(ANOTHER)] = self.changed
+        return Topology(topics)
 
     def drop(self) -> None:
         """End what is left of every worker."""
@@ -87,6 +99,17 @@ class Crew:
         """What is booked and durable of a partition, when exactly one worker has it and nothing is under way."""
         holders = [worker for worker in self.alive if worker.pipeline(partition) is not None]
         return holders[0].position(partition) if len(holders) == 1 else None
+
+    def stopped(self, partition: int) -> list[SimWorker]:
+        """Who holds the partition, as one that only a person can mend."""
+        return [
+            worker
+            for worker in self.alive
+            if worker.owner is not None
+            and worker.ended is None
+            and (holding := worker.owner.holdings.get(partition)) is not None
+            and holding.phase is Phase.FAILED
+        ]
 
     def pipelines(self) -> list[Pipeline]:
         """Those that are running and settled."""

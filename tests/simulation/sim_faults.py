@@ -30,6 +30,11 @@ EVENT_FAULTS = (
     "rate card published",
     "upstream transaction aborted",
     "upstream transaction committed",
+    "leader moved",
+    "dedup window passed",
+    "topic made again",
+    "partitions raised",
+    "charges of a partition too large",
 )
 DELIVERY_FAULTS = ("batch vanished", "batch late", "batch doubled", "queue cleared by a rebalance")
 CONSEQUENCES = (
@@ -39,11 +44,22 @@ CONSEQUENCES = (
     "open transaction aborted by the next owner",
     "fenced",
     "producer's queue full",
+    "partition stopped alone",
+    "ids deleted",
+    "changed topics refused",
     "worker ended itself",
 )
 EVERY_KIND = (*EVENT_FAULTS, *COMMIT_FAULTS, *DELIVERY_FAULTS, *CONSEQUENCES)
 
-_RARE = {"cluster away long": 0.12, "everybody paused": 0.3, "worker stopped in order": 0.4}
+_RARE = {
+    "cluster away long": 0.12,
+    "everybody paused": 0.3,
+    "worker stopped in order": 0.4,
+    "dedup window passed": 0.2,
+    "topic made again": 0.15,
+    "partitions raised": 0.15,
+    "charges of a partition too large": 0.15,
+}
 _SOME = 0.55
 
 

@@ -1,6 +1,7 @@
 """What upstream sends: usage and commands, with duplicates, conflicts, late and malformed ones, in transactions too."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ NODES = ("answer", "search", "tokens")
 CHANNELS = ("api", "widget", "whatsapp")
 _MALFORMED = tuple(kind for kind in KINDS if kind != "too_large")
 _LATE_MINUTES = 180
+_TIME = re.compile(rb'"time":"[^"]*"')
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Load:
         """One usage event, most often a good one."""
         chance = self._random.random()
         if self._usage and chance < 0.12:
-            return self._again(self._usage)
+            return self._again(self._usage, now)
         if chance < 0.2:
             return self._malformed(self._good_usage(now, self._account()), now)
         return self._good_usage(now, self._account())
@@ -53,7 +55,7 @@ class Load:
     def command(self, now: float) -> Sent:
         """One grant or top-up, most often a good one."""
         if self._commands and self._random.random() < 0.2:
-            return self._again(self._commands)
+            return self._again(self._commands, now)
         return self._good_command(now, self._account())
 
     def _account(self) -> str:
@@ -87,9 +89,12 @@ class Load:
         self._usage.append(sent)
         return sent
 
-    def _again(self, before: list[Sent]) -> Sent:
-        """A record that was sent before, now and then with other content."""
+    def _again(self, before: list[Sent], now: float) -> Sent:
+        """A record that was sent before, now and then with other content or another time."""
         sent = self._random.choice(before)
+        if self._random.random() < 0.3:
+            anew = _TIME.sub(b'"time":"%b"' % _text(now).encode(), sent.value)
+            return Sent(sent.usage, sent.partition, sent.key, anew)
         if self._random.random() < 0.2:
             changed = sent.value.replace(b'"quantity":', b'"quantity":9').replace(b'"credits":"', b'"credits":"9')
             return Sent(sent.usage, sent.partition, sent.key, changed)

@@ -27,6 +27,7 @@ class SimLoop:
         self._ready: deque[asyncio.Handle] = deque()
         self._tasks: list[asyncio.Task[Any]] = []
         self._stepping = False
+        self.as_loop = cast("asyncio.AbstractEventLoop", self)
 
     # --- what asyncio asks of a loop ---
 
@@ -87,10 +88,6 @@ class SimLoop:
         """A cancelled timer does nothing when it is due."""
 
     # --- how it is driven ---
-
-    @property
-    def as_loop(self) -> asyncio.AbstractEventLoop:
-        return cast("asyncio.AbstractEventLoop", self)
 
     def drop(self) -> None:
         """Forget everything, as a crash does."""

@@ -2,6 +2,7 @@
 
 import uuid
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from schemas.topics import TopicNames
@@ -10,13 +11,14 @@ from tests.simulation import sim_check, sim_faults
 from tests.simulation.fake_kafka import FakeKafka, serve, withdraw
 from tests.simulation.fake_producer import CALLED_AT_ONCE
 from tests.simulation.oracle_records import OracleSettings
-from tests.simulation.sim_breakage import Breakage
+from tests.simulation.sim_breakage import BOOKED_OTHER_TOPICS, Breakage
 from tests.simulation.sim_crew import Crew
 from tests.simulation.sim_load import Load
 from tests.simulation.sim_process import enter, leave
 from tests.simulation.sim_scheduler import Scheduler
 from tests.simulation.sim_seams import simulated
 from tests.simulation.sim_upstream import Upstream
+from tests.simulation.sim_worker import SimWorker
 
 _SETTLE_SECONDS = 900.0
 _LOOK_SECONDS = 0.25
@@ -92,15 +94,16 @@ class Schedule:
             self.scheduler.sleep(self.seconds)
             breakage.calm = True
             self.faults.habits.calm()
+            self._mend()
             self._rest("after the faults")
             # With a new card in force, prices differ.
-            self.scheduler.sleep(max(0.0, self.upstream.effective_at - self.scheduler.now))
+            self.scheduler.sleep(max(0.0, self.upstream.effective_at - self.upstream.now))
             self.upstream.touch_all()
             self.scheduler.sleep(1.0)
             self._rest("after more of the same")
         self.crew.drop()
         # The engine would not show it: who closes a producer takes no notice of its errors.
-        self.outcome.problems += [CALLED_AT_ONCE] if self.outcome.met[CALLED_AT_ONCE] else []
+        self.outcome.problems += [wrong for wrong in (CALLED_AT_ONCE, BOOKED_OTHER_TOPICS) if self.outcome.met[wrong]]
 
     def met(self, kind: str, detail: str) -> None:
         """Count and trace a fault."""
@@ -113,25 +116,43 @@ class Schedule:
     def _start_later(self, name: str) -> None:
         self.scheduler.after(self.scheduler.random.random() * 2, lambda: self.crew.start(name))
 
-    def _rest(self, when: str) -> None:
-        """Wait until nothing is left to book, then compare."""
+    def _mend(self) -> None:
+        """The other partitions go on beside one that no attempt can write; then a person lets it be written."""
+        refused = sorted(number for _, number in self.cluster.refused)
+        self._await(lambda: self._settled(besides=refused), "beside a partition that cannot be written")
+        self.cluster.refused.clear()
+        for worker in dict.fromkeys(worker for number in refused for worker in self.crew.stopped(number)):
+            self.met("partition stopped alone", worker.name)
+            self.scheduler.random.choice((SimWorker.crash, SimWorker.stop))(worker)
+
+    def _await(self, reached: Callable[[], bool], when: str) -> bool:
         deadline = self.scheduler.now + _SETTLE_SECONDS
-        while not self._settled():
+        while not reached():
             if self.scheduler.now > deadline:
                 self.outcome.problems += [f"{when}: stuck", *self.crew.states()]
-                return
+                return False
             self.scheduler.sleep(_LOOK_SECONDS)
+        return True
+
+    def _rest(self, when: str) -> None:
+        """Wait until nothing is left to book, then compare."""
+        if not self._await(self._settled, when):
+            return
         self.note(f"settled {when}")
         settings = OracleSettings(partitions=self.partitions, topics=_NAMES)
         found = sim_check.differences(self.cluster, settings, self.crew.pipelines())
         self.outcome.problems += [f"{when}: {line}" for line in found]
 
-    def _settled(self) -> bool:
-        """Nothing is open, and every partition stands at the ends of its inputs."""
+    def _settled(self, besides: Sequence[int] = ()) -> bool:
+        """Nothing is open, and every partition stands at the ends of its inputs, or stopped if it is told apart."""
         logs = (log for logs in self.cluster.topics.values() for log in logs)
-        if self.scheduler.now < self.cluster.down_until or any(log.stable < log.high for log in logs):
+        now = self.scheduler.now
+        if now < self.cluster.down_until or any(log.stable < log.high or now < log.away_until for log in logs):
             return False
-        return all(self._at_end(number) for number in range(self.partitions))
+        return all(
+            self._at_end(number) or (number in besides and bool(self.crew.stopped(number)))
+            for number in range(self.partitions)
+        )
 
     def _at_end(self, number: int) -> bool:
         position = self.crew.stands_at(number)

@@ -46,6 +46,8 @@ class Scheduler:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.now = 0.0
+        self.skipped_seconds = 0.0
+        """By how much the clocks on all walls went further than anything happened."""
         self.steps = 0
         self.process: Process | None = None
         """The process whose code runs right now; None for the environment."""
@@ -57,6 +59,11 @@ class Scheduler:
         self._busy: list[Strand] = []
         self._failure: BaseException | None = None
         self._closing = False
+
+    @property
+    def wall_seconds(self) -> float:
+        """What a right clock shows, in seconds since 1970."""
+        return BEGAN_SECONDS + self.now + self.skipped_seconds
 
     def at(self, when: float, event: Event, process: Process | None = None) -> None:
         """Have something happen at a time, as an event of a process or of the environment."""
@@ -86,6 +93,10 @@ class Scheduler:
         strand, process = self._running, self.process
         if strand.killed:
             raise Killed
+        if subscribe is None and self._nothing_before(self.now + seconds):
+            self.now = max(self.now, self.now + seconds)
+            self.steps += 1
+            return
         strand.waits += 1
         number = strand.waits
 
@@ -94,8 +105,12 @@ class Scheduler:
                 strand.waits += 1
                 self._next = strand
 
+        def told() -> None:
+            if strand.waits == number:
+                self.after(0.0, wake, process)
+
         if subscribe is not None:
-            subscribe(lambda: self.after(0.0, wake, process))
+            subscribe(told)
         self.after(seconds, wake, process)
         self._drive(strand)
         self.process = process
@@ -120,6 +135,13 @@ class Scheduler:
         self._closing = True
         for strand in self._idle:
             strand.baton.release()
+
+    def _nothing_before(self, when: float) -> bool:
+        """Whether who sleeps until then is the next to happen, so that nobody else needs the baton meanwhile."""
+        process = self.process
+        if self._next is not None or not self._events or self._events[0][0] <= max(when, self.now):
+            return False
+        return process is None or (not process.dead and process.paused_until <= when)
 
     def _resuming(self, strand: Strand) -> Event:
         def resume() -> None:
@@ -172,8 +194,8 @@ class Scheduler:
         if not self._events:
             self._fail(RuntimeError("nothing is left to happen"))
             return
-        when, _, process, event = heapq.heappop(self._events)
-        self.now = max(self.now, when)
+        # No event is put before now, so that none is popped before it.
+        self.now, _, process, event = heapq.heappop(self._events)
         if process is not None:
             if process.dead:
                 return

@@ -14,9 +14,10 @@ from stream.engine.log_cache import CachedLog, LogCache
 from tests.simulation.fake_consumer import FakeConsumer
 from tests.simulation.fake_producer import FakeProducer
 from tests.simulation.sim_process import SimExecutor, SimProcess, current_scheduler
-from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
+from tests.simulation.sim_scheduler import Scheduler
 
-_IDLE_SECONDS = 0.25
+_IDLE_SECONDS = 0.5
+_GATHER_SECONDS = 0.02
 
 
 class SimTime:
@@ -28,7 +29,7 @@ class SimTime:
     def time(self) -> float:
         process = current_scheduler().process
         skew = process.clock_skew_seconds if isinstance(process, SimProcess) else 0.0
-        return BEGAN_SECONDS + current_scheduler().now + skew
+        return current_scheduler().wall_seconds + skew
 
     def time_ns(self) -> int:
         return int(self.time() * 1_000_000_000)
@@ -85,7 +86,8 @@ def simulated(scheduler: Scheduler, reach: Callable[[str], None], transaction_ti
         (crash_points, "reach", reach),
         # Only how often idle readers look: whatever comes wakes them.
         (reader, "_IDLE_WAIT_SECONDS", _IDLE_SECONDS),
-        (broadcast, "_POLL_SECONDS", 4 * _IDLE_SECONDS),
+        (reader, "_GATHER_SECONDS", _GATHER_SECONDS),
+        (broadcast, "_POLL_SECONDS", 2 * _IDLE_SECONDS),
     ]
     _disks.clear()
     with contextlib.ExitStack() as stack:

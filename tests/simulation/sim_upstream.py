@@ -1,12 +1,13 @@
 """Those who write the inputs: usage and commands over the time of a schedule, transactions, rate cards."""
 
+import functools
 from collections.abc import Callable
 
 from schemas.topics import TopicNames
 from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.fake_log import FakeLog, Fate
 from tests.simulation.sim_load import Load, Sent, rate_card
-from tests.simulation.sim_scheduler import Scheduler
+from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
 
 _LONGEST_BETWEEN_SECONDS = 0.3
 _USAGE_OF_A_COMMAND = 8
@@ -17,7 +18,7 @@ class Upstream:
 
     def __init__(self, scheduler: Scheduler, cluster: FakeKafka, names: TopicNames, load: Load) -> None:
         self.effective_at = 0.0
-        """When the newest rate card takes effect."""
+        """When the newest rate card takes effect, counted as `now` is."""
         self._scheduler = scheduler
         self._random = scheduler.random
         self._cluster = cluster
@@ -25,6 +26,11 @@ class Upstream:
         self._load = load
         self._cards = 0
         self._transactions = 0
+
+    @property
+    def now(self) -> float:
+        """Seconds on the wall since the simulation's beginning."""
+        return self._scheduler.wall_seconds - BEGAN_SECONDS
 
     def plan(self, seconds: float) -> None:
         """Open every account by usage, a command or both, and send to any of them, all of it in so many seconds."""
@@ -47,7 +53,7 @@ class Upstream:
     def publish_card(self, ahead_seconds: float) -> None:
         """A rate card with other prices, in force so much later."""
         self._cards += 1
-        self.effective_at = self._scheduler.now + ahead_seconds
+        self.effective_at = self.now + ahead_seconds
         version = f"v{self._cards}"
         value = rate_card(version, self.effective_at, self._cards)
         log = self._cluster.log(self._names.rate_cards, 0)
@@ -63,11 +69,20 @@ class Upstream:
         )
         if self._scheduler.now >= self._cluster.down_until:
             for _ in range(count):
-                log = self._append(self._random.choice(draws)(self._scheduler.now), name)
-                touched += [] if log in touched else [log]
+                sent = self._random.choice(draws)(self.now)
+                log = self._log(sent)
+                if self._scheduler.now >= log.away_until:
+                    self._append(sent, name)
+                    touched += [] if log in touched else [log]
 
         def finish(fate: Fate) -> None:
             for log in touched:
+                self._scheduler.at(log.away_until, functools.partial(mark, log, fate))
+
+        def mark(log: FakeLog, fate: Fate) -> None:
+            if self._scheduler.now < log.away_until:
+                self._scheduler.at(log.away_until, functools.partial(mark, log, fate))
+            else:
                 log.finish(name, fate, self._cluster.now_ms)
 
         return finish
@@ -80,12 +95,20 @@ class Upstream:
             if self._scheduler.now < self._cluster.down_until:
                 self._scheduler.at(self._cluster.down_until, send)
             else:
-                self._append(draw(self._scheduler.now))
+                self._append_when_led(draw(self.now))
 
         self._scheduler.at(when, send)
 
-    def _append(self, sent: Sent, transaction: str | None = None) -> FakeLog:
+    def _append_when_led(self, sent: Sent) -> None:
+        away_until = self._log(sent).away_until
+        if self._scheduler.now < away_until:
+            self._scheduler.at(away_until, lambda: self._append_when_led(sent))
+        else:
+            self._append(sent)
+
+    def _append(self, sent: Sent, transaction: str | None = None) -> None:
+        self._log(sent).append(sent.key, sent.value, [], self._cluster.now_ms, transaction)
+
+    def _log(self, sent: Sent) -> FakeLog:
         topic = self._names.usage_events if sent.usage else self._names.commands
-        log = self._cluster.log(topic, sent.partition)
-        log.append(sent.key, sent.value, [], self._cluster.now_ms, transaction)
-        return log
+        return self._cluster.log(topic, sent.partition)

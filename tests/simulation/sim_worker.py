@@ -13,6 +13,7 @@ from stream.engine.holding import Phase
 from stream.engine.lane import Batch
 from stream.engine.owner import Owner
 from stream.engine.progress import Topology
+from stream.engine.topics import WrongTopicsError
 from stream.pipeline import Pipeline
 from stream.rules.rate_cards import RateCards
 from stream.settings import WorkerSettings
@@ -64,6 +65,7 @@ class SimWorker:
         self.process = SimProcess(scheduler, name)
         self.loop = SimLoop(scheduler, self.process)
         self.ended: str | None = None
+        self.topology = deployment.topology
         self.owner: Owner | None = None
         self._scheduler = scheduler
         self._group = group
@@ -91,11 +93,23 @@ class SimWorker:
             self._stopping = True
             self._scheduler.after(0.0, lambda: self._watch(self.loop.create_task(self._finish())), self.process)
 
+    def topics_changed(self) -> None:
+        """As the worker does that finds its topics others than those it began with."""
+        changed = WrongTopicsError("topics changed while the worker ran")
+        if self.owner is not None:
+            self.loop.call_soon(self.owner.refuse_all, changed)
+        self._end(f"{changed}")
+
     # --- what is seen of it ---
 
     @property
     def alive(self) -> bool:
         return not self.process.dead
+
+    @property
+    def books(self) -> bool:
+        """Whether any of its partitions is past its take-over."""
+        return self.owner is not None and any(each.partition is not None for each in self.owner.holdings.values())
 
     def pipeline(self, partition: int) -> Pipeline | None:
         """The pipeline of a partition that is running and durable to its last booking."""
@@ -124,7 +138,7 @@ class SimWorker:
             self._make_pipeline,
             self.broadcast,
             self._deployment.topology,
-            self._on_fatal,
+            lambda error: self._end(f"fatal: {error}"),
             lambda _, __: None,
         )
         for story in (self.broadcast.run(), self._poll(), self._book(), self._tick(), self._belong(), self._beat()):
@@ -159,8 +173,9 @@ class SimWorker:
 
     async def _tick(self) -> None:
         assert self.owner is not None
+        interval_seconds = self._deployment.settings.engine.checkpoint_interval_seconds
         while True:
-            await asyncio.sleep(self._deployment.settings.engine.checkpoint_interval_seconds)
+            await asyncio.sleep(interval_seconds)
             self.owner.tick()
 
     async def _belong(self) -> None:
@@ -216,9 +231,6 @@ class SimWorker:
         if self._queue and self._scheduler.random.random() < self._habits.clear:
             self._met("queue cleared by a rebalance")
             self._queue.clear()
-
-    def _on_fatal(self, error: BaseException) -> None:
-        self._end(f"fatal: {error}")
 
     def _watch(self, task: asyncio.Task[None]) -> None:
         """A task that fails ends the process, as Faust would."""

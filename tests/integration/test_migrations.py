@@ -205,6 +205,7 @@ def test_partitions_are_functions_of_the_sorting_key(settings: ClickHouseSetting
         "conversations": ("toYYYYMM(day)", "account, day, agent, conversation"),
         "charges": ("toYYYYMM(occurred_at)", "account, occurred_at, source, id"),
         "dead_letters": ("", "topic, partition, offset, reason, value_sha256"),
+        "reconciliations": ("toYYYYMM(finished_at)", "partition, finished_at, run"),
         "tenant_readers": ("", "user_name, account"),
     }
 

@@ -98,7 +98,7 @@ def void_grant(posting: Posting, command: VoidGrant) -> Reject | None:
     """Take back what a lot and its rollovers hold; with `owe` what they spent is owed. What expired stays expired."""
     book, account = posting.book, posting.row.account
     lot = book.lot(command.grant)
-    if lot is None:
+    if lot is None or lot.origin:
         return Reject(Reason.UNKNOWN_GRANT, f"the account has no grant {command.grant!r}", account)
     covered = [lot, *(each for each in list(book.lots()) if each.origin == lot.id)]
     unspent = sum(each.held for each in covered)

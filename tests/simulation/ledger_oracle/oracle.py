@@ -47,7 +47,7 @@ class Oracle:
         except Rejected as rejected:
             reason = str(rejected)
             if reason == "unknown_refill":
-                self.alerts.append(Alert(record.account, "unknown_refill", now, record.is_behind))
+                self.alerts.append(Alert(record.account, "refill_unknown", now, record.is_behind))
             return Answer("rejected", reason)
         self.accounts[record.account] = account
         self._finish(posting, before, mode_before, is_behind=record.is_behind)
@@ -70,7 +70,7 @@ class Oracle:
 
     def _book(self, account: Account, now: datetime, body: Usage | Command) -> Posting:
         if isinstance(body, Command):
-            posting = Posting(account, now, command=body)
+            posting = Posting(account, now, command=body, occurred_at=body.time)
             carry_out(posting, body)
             return posting
         posting = Posting(account, now, event=body.event, occurred_at=body.occurred_at, rate_card=body.rate_card)
@@ -78,7 +78,7 @@ class Oracle:
             posting.open_lot("free", FREE_GRANT, id=f"free:{account.name}")
         hour = body.occurred_at.replace(minute=0, second=0, microsecond=0)
         rollup = (hour, body.channel, body.agent, body.node)
-        charge = Charge(body.event, body.occurred_at, now, body.rate_card, rollup, 0)
+        charge = Charge(body.event, body.occurred_at, now, body.rate_card, rollup, 0, is_free=body.cost == 0)
         account.charges[body.event] = charge
         count_leak(account, body.cost)
         burn(posting, charge, body.cost, occurred_at=body.occurred_at)

@@ -4,9 +4,11 @@ Each gives its own names to the lots and requests that it makes itself: here the
 """
 
 from dataclasses import replace
+from datetime import datetime
 
 from tests.simulation.ledger_oracle.records import Command, Record, RefillDeclined, RefillPaid, VoidGrant
-from tests.unit.ledger_examples.adapter import Books, Ledger
+from tests.unit.ledger_examples.adapter import AlertFacts, Books, Ledger, OracleLedger
+from tests.unit.ledger_examples.rules_ledger import RulesLedger
 
 _MADE_BY_LEDGERS = ("free", "plan", "refill", "adjustment")
 
@@ -35,25 +37,53 @@ def request_ids(ledger: Ledger) -> list[str]:
     return list(dict.fromkeys(id_ for id_, _ in ledger.refill_requests()))
 
 
-class Told:
-    """Hands what one ledger is told to another, in the other's names."""
+class Both:
+    """The oracle as a ledger; the rules are told what it is told, in their own names."""
 
-    def __init__(self, first: Ledger, second: Ledger) -> None:
-        self.first = first
-        self.second = second
+    def __init__(self) -> None:
+        self.oracle = OracleLedger()
+        self.rules = RulesLedger()
+        self.answers: list[str] = []
 
-    def translated(self, record: Record) -> Record:
-        """The same record about the same lot or request."""
+    def apply(self, record: Record) -> str:
+        """The oracle's answer; that of the rules is kept."""
+        translated = self._translated(record)
+        self.answers.append(self.rules.apply(translated))
+        return self.oracle.apply(record)
+
+    def advance(self, to: datetime) -> None:
+        """Both clocks go on."""
+        self.oracle.advance(to)
+        self.rules.advance(to)
+
+    def check(self) -> None:
+        """Both find their own books right."""
+        self.oracle.check()
+        self.rules.check()
+
+    def books(self) -> Books | None:
+        """The oracle's."""
+        return self.oracle.books()
+
+    def alerts(self) -> list[AlertFacts]:
+        """The oracle's."""
+        return self.oracle.alerts()
+
+    def refill_requests(self) -> list[tuple[str, int]]:
+        """The oracle's."""
+        return self.oracle.refill_requests()
+
+    def _translated(self, record: Record) -> Record:
         body = record.body
         if not isinstance(body, Command):
             return record
         content = body.content
         if isinstance(content, VoidGrant):
-            name = common_names(self.first.books()).get(content.grant)
-            found = [lot for lot, each in common_names(self.second.books()).items() if each == name]
+            name = common_names(self.oracle.books()).get(content.grant)
+            found = [lot for lot, each in common_names(self.rules.books()).items() if each == name]
             content = replace(content, grant=found[0] if found else content.grant)
-        elif isinstance(content, RefillPaid | RefillDeclined) and content.request in (ids := request_ids(self.first)):
-            content = replace(content, request=request_ids(self.second)[ids.index(content.request)])
+        elif isinstance(content, RefillPaid | RefillDeclined) and content.request in (ids := request_ids(self.oracle)):
+            content = replace(content, request=request_ids(self.rules)[ids.index(content.request)])
         return replace(record, body=replace(body, content=content))
 
 

@@ -28,6 +28,11 @@ START_MS = 1_793_491_200_000
 LARGEST_ROW_BYTES = 2_048
 
 
+def policy_set(policy: Policy, overage: commands.Overage = "keep") -> commands.SetPolicy:
+    """Every part of it anew."""
+    return commands.SetPolicy(policy.thresholds, policy.refill or "off", policy.mode, overage)
+
+
 class SlowLedger(Ledger):
     """Every charge is posted, as if none were simple."""
 

@@ -185,7 +185,8 @@ def _roll_on(posting: Posting, lot: Lot, amount: int) -> None:
     """To the rollover as far as its cap had room; its siblings, which ended with it, share that room."""
     book = posting.book
     into = book.lot(lot.rollover)
-    moved = 0 if into is None or into.state != "open" else min(amount, lot.roll_room)
+    takes = into is not None and into.state == "open" and posting.now_ms < into.expires_at_ms
+    moved = min(amount, lot.roll_room) if takes else 0
     if into is not None and moved:
         for each in book.lots():
             if each.state == "rolled" and each.expires_at_ms == lot.expires_at_ms:

@@ -2,6 +2,7 @@
 
 from schemas.account import AccountRow
 from schemas.dead_letter import Reason
+from schemas.lot import Lot
 from schemas.plan import Plan
 from schemas.rate_card import DEFAULT_LINE
 from stream.rules.ledger.billing import MOST_LINES, close_bill
@@ -78,15 +79,22 @@ def cancel(posting: Posting, command: CancelPlan) -> Reject | None:
             return _paid_ahead(row)
         row.next_plan, row.ends = None, True
         return None
-    for lot in [lot for lot in posting.book.open if lot.kind == "plan"]:
-        posting.void(lot, lot.held)
+    # Also what is spent: what is refunded to it later is voided at once.
+    for lot in [lot for lot in posting.book.lots() if _is_unended(lot, posting.now_ms)]:
+        if lot.held:
+            posting.void(lot, lot.held)
         lot.state = "voided"
+        posting.touch(lot)
     close_bill(posting, posting.now_ms)
     end_plan(posting)
     # A period of its own, so that what is refunded later of the closed bill is a correction.
     row.period_start_ms = start_of(day_of(posting.now_ms))
     row.base = row.available
     return None
+
+
+def _is_unended(lot: Lot, now_ms: int) -> bool:
+    return lot.kind == "plan" and lot.state == "open" and lot.expires_at_ms > now_ms
 
 
 def _paid_ahead(row: AccountRow) -> Reject:

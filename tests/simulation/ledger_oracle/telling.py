@@ -11,7 +11,14 @@ from tests.simulation.ledger_oracle.state import Account
 from tests.simulation.ledger_oracle.watched import Level
 
 AlertKind = Literal[
-    "threshold", "blocked", "would_block", "unblocked", "would_unblock", "refill_cap_reached", "refill_suspended", "refill_unknown"
+    "threshold",
+    "blocked",
+    "would_block",
+    "unblocked",
+    "would_unblock",
+    "refill_cap_reached",
+    "refill_suspended",
+    "refill_unknown",
 ]
 MOST_THRESHOLDS = 8
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import NamedTuple, Protocol
 
 from tests.simulation.ledger_oracle import Oracle, check_chain
@@ -139,7 +140,7 @@ class OracleLedger:
         return [
             AlertFacts(
                 alert.kind,
-                None if alert.level is None else str(alert.level / 1_000_000),
+                None if alert.level is None else str(Fraction(alert.level // 1, 1_000_000)),
                 alert.on_set,
                 alert.is_delayed,
             )

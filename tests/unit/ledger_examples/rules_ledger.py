@@ -4,6 +4,7 @@ Entries that move nothing (a plan was activated, a bill closed) are left out: th
 """
 
 from datetime import datetime
+from fractions import Fraction
 
 from schemas.identifiers import Account
 from schemas.ledger import Entry, verify_chain
@@ -29,7 +30,6 @@ from tests.unit.ledger_examples.instants import ms, time_at
 from tests.unit.ledger_examples.rules_commands import Once, told
 
 
-
 class RulesLedger:
     """One account of the rules' ledger; a checkpoint is written after every record."""
 
@@ -48,7 +48,9 @@ class RulesLedger:
         now_ms = ms(record.ingested_at)
         self._go_to(now_ms, caught_up=not record.is_behind)
         charged_before = self._charged()
-        answer = self._use(record.body, now_ms) if isinstance(record.body, Usage) else self._carry_out(record.body, now_ms)
+        answer = (
+            self._use(record.body, now_ms) if isinstance(record.body, Usage) else self._carry_out(record.body, now_ms)
+        )
         self._write(now_ms)
         self.rolled_up += self._charged() - charged_before
         return answer
@@ -87,7 +89,7 @@ class RulesLedger:
         return [
             AlertFacts(
                 each.kind,
-                str(each.level / 1_000_000).removesuffix(".0") if each.kind == "threshold" else None,
+                str(Fraction(each.level, 1_000_000)) if each.kind == "threshold" else None,
                 each.on_set,
                 each.delayed,
             )

@@ -31,7 +31,7 @@ def waive(posting: Posting) -> None:
     """An adjustment of exactly what is owed, which it repays."""
     owed = posting.account.owed()
     if owed:
-        posting.open_lot("adjustment", owed)
+        posting.open_lot("adjustment", owed, id=f"waived:{posting.account.lots_made + 1}")
         repay(posting)
 
 

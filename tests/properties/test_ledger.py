@@ -28,6 +28,11 @@ START_MS = 1_793_491_200_000
 LARGEST_ROW_BYTES = 2_048
 
 
+def policy_set(policy: Policy, overage: commands.Overage = "keep") -> commands.SetPolicy:
+    """Every part of it anew."""
+    return commands.SetPolicy(policy.thresholds, policy.refill or "off", policy.mode, overage)
+
+
 class SlowLedger(Ledger):
     """Every charge is posted, as if none were simple."""
 
@@ -61,7 +66,7 @@ class Account(RuleBasedStateMachine):
         if plan is not None:
             self.command(commands.ActivatePlan(plan, "keep"))
         if policy is not None:
-            self.command(commands.SetPolicy(policy))
+            self.command(policy_set(policy))
 
     @rule(wait_ms=waits_ms)
     def wait(self, wait_ms: int) -> None:
@@ -148,7 +153,7 @@ class Account(RuleBasedStateMachine):
 
     @rule(policy=policies, overage=st.sampled_from(["keep", "waive"]))
     def set_policy(self, policy: Policy, overage: commands.Overage) -> None:
-        self.command(commands.SetPolicy(policy, overage))
+        self.command(policy_set(policy, overage))
 
     @rule(back=st.integers(0, 2), is_paid=st.booleans(), retry=st.booleans())
     def answer_refill(self, back: int, is_paid: bool, retry: bool) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from schemas.credits import parse_credits
 from schemas.ledger import verify_chain
-from schemas.plan import Policy, RefillPolicy, Threshold
+from schemas.plan import Mode, RefillPolicy, Threshold
 from stream.rules.ledger import commands
 from stream.rules.ledger.corrections import ChargeNow, charge_of
 from stream.rules.ledger.laws import broken_laws
@@ -128,15 +128,13 @@ class Story(Told):
             parse_credits(after(words, "cap") or "-0.000001"),
             int(after(words, "most") or -1),
         )
-        policy = Policy(
-            tuple(
-                Threshold(percent=int(level[:-1])) if level[-1] == "%" else Threshold(parse_credits(level))
-                for level in levels
-            ),
-            asks if "refill" in words else None,
-            "enforce" if "enforce" in words else "observe",
+        thresholds = tuple(
+            Threshold(percent=int(level[:-1])) if level[-1] == "%" else Threshold(parse_credits(level))
+            for level in levels
         )
-        return self._command(commands.SetPolicy(policy, "waive" if "waive" in words else "keep"))
+        mode: Mode = "enforce" if "enforce" in words else "observe"
+        overage: commands.Overage = "waive" if "waive" in words else "keep"
+        return self._command(commands.SetPolicy(thresholds, asks if "refill" in words else "off", mode, overage))
 
     def _do_paid(self, words: list[str]) -> Reject | None:
         return self._command(commands.RefillPaid(request_id(ACME, int(words[0].lstrip("r"))), 900, "EUR", "p"))

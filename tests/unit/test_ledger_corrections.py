@@ -78,7 +78,7 @@ REFUNDS = [
     (
         "a rollover that has ended itself: expired",
         "plan basic 100 rollover 30; charge 80; 2 Jan: refund e1",
-        "lots R:1Dec:30 basic:1Jan:100; R:1Nov expired 30; basic:1Nov expired 70",
+        "lots R:1Dec:30 basic:1Jan:100; R:1Nov expired 20; basic:1Nov expired 80",
     ),
     (
         "late usage gives back to the lot that had expired",

@@ -8,11 +8,12 @@ import pytest
 from tests.unit import ledger_examples
 from tests.unit.ledger_examples.adapter import Ledger, OracleLedger
 from tests.unit.ledger_examples.outcomes import normal, shown
+from tests.unit.ledger_examples.rules_ledger import RulesLedger
 from tests.unit.ledger_examples.steps import Story
 from tests.unit.ledger_examples.words import Example, read_tables
 
 EXAMPLES = read_tables(Path(ledger_examples.__file__).parent)
-LEDGERS: dict[str, Callable[[], Ledger]] = {"oracle": OracleLedger}
+LEDGERS: dict[str, Callable[[], Ledger]] = {"oracle": OracleLedger, "rules": RulesLedger}
 
 
 @pytest.mark.parametrize("name", LEDGERS)

@@ -53,7 +53,7 @@ def test_an_entry_follows_the_hash_before_it() -> None:
         '"sequence":"1"}'
     )
     assert first.hash == sha256(sha256(b"acme").digest() + written.encode()).hexdigest()
-    assert [entry.kind for entry in account.entries] == ["granted", "burned", "overage"]
+    assert [entry.kind for entry in account.entries] == ["granted", "burned", "owed"]
     assert len({entry.hash for entry in account.entries}) == 3
 
 
@@ -132,7 +132,7 @@ def change_effect(account: Account) -> None:
         (swap_within_lot, "5 granted by lot"),
         (lower_rollup, "6 rollups"),
         (shorten_piece, "6 pieces of e1"),
-        (shift_piece, "6 pieces of a debt"),
+        (shift_piece, "6 pieces of g1"),
     ],
 )
 def test_each_equation_finds_books_that_break_it(damage: Callable[[Account], None], equation: str) -> None:
@@ -163,5 +163,5 @@ def test_a_refill_that_came_due_while_the_partition_was_behind_is_asked_again_on
     oracle.apply(Record("bolt", later, Usage(EVENT, later, 1), is_behind=True))
     assert len(oracle.refill_requests) == 1
     oracle.advance(later + timedelta(minutes=1))
-    assert [asked.at for asked in oracle.refill_requests] == [NOW, later]
+    assert [asked.at for asked in oracle.refill_requests] == [NOW, later + timedelta(minutes=1)]
     assert len({asked.id for asked in oracle.refill_requests}) == 1

@@ -115,7 +115,7 @@ ROLLOVER = [
     ),
     (
         "older rollovers take room from the cap",
-        "plan basic 1000 rollover 200 for 2; 2 Dec: void rollover:plan:basic:2026-11-01:2 150; 1 Jan: wait",
+        "plan basic 1000 rollover 200 for 2; 2 Dec: void plan:basic:2026-11-01:2 150; 1 Jan: wait",
         "lots R:1Nov:50 basic:1Jan:1000 R:1Dec:150",
     ),
     (

@@ -32,7 +32,7 @@ def account_with_three_lots(ledger: Ledger, name: str) -> None:
     """A plan's lot, the free one and a top-up, with a policy, all of them used."""
     ledger.charge(name, 3_141_593, 1, "/r", "e1", 1, "v1", NOON_MS * 1_000, NOON_MS)
     ledger.command(name, commands.ActivatePlan(PLAN, "keep"), COMMAND, NOON_MS)
-    ledger.command(name, commands.SetPolicy(POLICY), COMMAND, NOON_MS)
+    ledger.command(name, commands.SetPolicy(POLICY.thresholds, POLICY.refill, POLICY.mode, "keep"), COMMAND, NOON_MS)
     top_up = commands.Grant("top-up-7", 200 * CREDIT, "top_up", paid_minor=900, currency="EUR", payment="pay-7")
     ledger.command(name, top_up, COMMAND, NOON_MS)
     ledger.charge(name, 2_718_282, 1, "/r", "e2", 2, "v1", NOON_MS * 1_000, NOON_MS)

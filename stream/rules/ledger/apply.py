@@ -41,15 +41,23 @@ def _grant(posting: Posting, command: Grant) -> Reject | None:
 
 
 def _set_policy(posting: Posting, command: SetPolicy) -> Reject | None:
-    row, policy = posting.row, command.policy
+    row, before = posting.row, posting.row.policy
+    policy = Policy(
+        before.thresholds if command.thresholds is None else command.thresholds,
+        before.refill if command.refill is None else None if command.refill == "off" else command.refill,
+        before.mode if command.mode is None else command.mode,
+    )
     problem = _policy_problem(policy)
     if problem:
         return Reject(Reason.INVALID_TERMS, problem, row.account)
-    enforces = row.policy.mode == "observe" and policy.mode == "enforce"
+    enforces = before.mode == "observe" and policy.mode == "enforce"
+    if enforces and command.overage is None:
+        return Reject(Reason.MISSING_FIELD, "overage: say whether what is owed is kept or waived", row.account)
     if enforces and command.overage == "waive":
         waive(posting)
     set_thresholds(posting, policy)
-    refill.policy_changed(row)
+    if command.refill is not None:
+        refill.policy_changed(row)
     return None
 
 

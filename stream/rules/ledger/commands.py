@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from schemas.plan import Plan, Policy
+from schemas.plan import Mode, Plan, RefillPolicy, Threshold
 
 GrantKind = Literal["top_up", "promotional", "adjustment"]
 Overage = Literal["keep", "waive"]
@@ -74,10 +74,12 @@ class RenewPlan(Struct, frozen=True, gc=False):
 
 
 class SetPolicy(Struct, frozen=True, gc=False):
-    """Thresholds, refill and mode, all of them anew; from observe to enforce what is owed is kept or waived."""
+    """Thresholds, refill, mode: None leaves a part as it is. From observe to enforce what is owed is kept or waived."""
 
-    policy: Policy
-    overage: Overage = "keep"
+    thresholds: tuple[Threshold, ...] | None = None
+    refill: RefillPolicy | Literal["off"] | None = None
+    mode: Mode | None = None
+    overage: Overage | None = None
 
 
 class RefillPaid(Struct, frozen=True, gc=False):

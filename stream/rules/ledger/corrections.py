@@ -91,10 +91,10 @@ def void_event(posting: Posting, charge: ChargeNow | None, amount: int | None = 
 
 def reprice(posting: Posting, charge: ChargeNow, cost: int, card: str) -> bool | Reject:
     """Book the difference to what the event costs by that card; False when it was done, or the event was voided."""
-    if charge.is_voided or card in charge.cards:
-        return False
     if posting.now_ms - charge.booked_at_ms > CORRECTED_MS:
         return Reject(Reason.TOO_OLD_TO_VOID, "it was booked more than 90 days ago", posting.row.account)
+    if charge.is_voided or card in charge.cards:
+        return False
     charge.cards.append(card)
     posting.about = f"{charge.source} {charge.id}"
     more = cost - charge.cost
@@ -134,17 +134,26 @@ def _credit_the_bill(posting: Posting, piece: Piece, amount: int) -> None:
 def _give_back_piece(posting: Posting, lot_id: str, amount: int) -> None:
     """First it reduces what is owed, whoever's; then its lot has it; then the lots that repaid, the last first."""
     book = posting.book
+    lot = book.lot(lot_id) if lot_id else None
+    own = 0 if lot is None else min(amount, lot.spent - lot.repaid)
     from_owed = min(amount, posting.row.owed)
+    rest = amount - from_owed
     if from_owed:
         posting.refund_owed(from_owed)
-    rest = amount - from_owed
-    lot = book.lot(lot_id) if lot_id else None
+        if lot is not None and own:
+            # The lot stays spent: what it paid for the event repays somebody else's overage from now on.
+            lot.repaid += min(from_owed, own)
+            posting.touch(lot)
+            own -= min(from_owed, own)
     if rest and lot is not None:
-        own = min(rest, lot.spent - lot.repaid)
+        own = min(rest, own)
         if own:
             _put_back(posting, lot, own)
         rest -= own
     if not rest:
+        return
+    if lot_id and lot is None:
+        posting.refund_forgotten(lot_id, rest)
         return
     for each in sorted(book.lots(), key=burn_order, reverse=True):
         repaid = min(rest, each.repaid)
@@ -176,12 +185,12 @@ def _roll_on(posting: Posting, lot: Lot, amount: int) -> None:
     """To the rollover as far as its cap had room; its siblings, which ended with it, share that room."""
     book = posting.book
     into = book.lot(lot.rollover)
-    moved = 0 if into is None else min(amount, lot.roll_room)
+    takes = into is not None and into.state == "open" and posting.now_ms < into.expires_at_ms
+    moved = min(amount, lot.roll_room) if takes else 0
     if into is not None and moved:
         for each in book.lots():
             if each.state == "rolled" and each.expires_at_ms == lot.expires_at_ms:
                 each.roll_room -= moved
                 posting.touch(each)
         posting.roll(lot, into, moved)
-        _share_fate(posting, into, moved)
     posting.expire(lot, amount - moved)

@@ -15,7 +15,7 @@ from stream.rules.ledger.corrections import ChargeNow, reprice, void_event
 from stream.rules.ledger.due import DueTimes
 from stream.rules.ledger.opening import give_free_credits, open_book
 from stream.rules.ledger.posting import Cause, Posting
-from stream.rules.ledger.settle import refresh, settle
+from stream.rules.ledger.settle import forget_closed, refresh, settle
 from stream.rules.outcome import Reject
 
 
@@ -207,6 +207,7 @@ class Ledger:
 
     def _begin(self, book: Book, cause: Cause, now_ms: int) -> Posting:
         book.absorb(self.version)
+        forget_closed(book, now_ms)
         turn_months(book, now_ms)
         return Posting(book, cause, now_ms, self.version, caught_up=self.caught_up)
 

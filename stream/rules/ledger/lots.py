@@ -98,8 +98,10 @@ def void_grant(posting: Posting, command: VoidGrant) -> Reject | None:
     """Take back what a lot and its rollovers hold; with `owe` what they spent is owed. What expired stays expired."""
     book, account = posting.book, posting.row.account
     lot = book.lot(command.grant)
-    if lot is None:
+    if lot is None or lot.origin:
         return Reject(Reason.UNKNOWN_GRANT, f"the account has no grant {command.grant!r}", account)
+    if lot.state == "voided":
+        return Reject(Reason.GRANT_VOIDED, f"the grant {command.grant!r} was voided", account)
     covered = [lot, *(each for each in list(book.lots()) if each.origin == lot.id)]
     unspent = sum(each.held for each in covered)
     if command.amount is not None:
@@ -110,8 +112,6 @@ def void_grant(posting: Posting, command: VoidGrant) -> Reject | None:
             return Reject(Reason.EXCEEDS_AVAILABLE, detail, account)
         _void_unspent(posting, covered, command.amount, command.detail)
         return None
-    if all(each.state == "voided" for each in covered):
-        return Reject(Reason.GRANT_VOIDED, f"the grant {command.grant!r} was voided", account)
     _void_unspent(posting, covered, unspent, command.detail)
     spent = command.spent or ("owe" if lot.kind in _OWED_BY_DEFAULT else "keep")
     for each in covered:

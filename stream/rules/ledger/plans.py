@@ -2,12 +2,13 @@
 
 from schemas.account import AccountRow
 from schemas.dead_letter import Reason
+from schemas.lot import Lot
 from schemas.plan import Plan
 from schemas.rate_card import DEFAULT_LINE
 from stream.rules.ledger.billing import MOST_LINES, close_bill
 from stream.rules.ledger.commands import ActivatePlan, CancelPlan, ChangePlan, RenewPlan
 from stream.rules.ledger.lots import LARGEST_GRANT, new_lot
-from stream.rules.ledger.periods import day_of, month_of, period_from, share_left
+from stream.rules.ledger.periods import day_of, month_of, period_from, share_left, start_of
 from stream.rules.ledger.posting import Posting
 from stream.rules.outcome import Reject
 
@@ -50,6 +51,8 @@ def change(posting: Posting, command: ChangePlan) -> Reject | None:
     if refused is not None:
         return refused
     if command.when == "period_end":
+        if row.renewed_start_ms > row.period_start_ms:
+            return _paid_ahead(row)
         row.next_plan, row.ends = plan, False
         return None
     if plan.included < old.included:
@@ -61,7 +64,7 @@ def change(posting: Posting, command: ChangePlan) -> Reject | None:
     row.next_plan, row.ends = None, False
     _come_into_force(row, plan, now_ms)
     posting.write("plan_changed", detail=plan.id)
-    if row.renewed_start_ms == row.period_start_ms:
+    if row.renewed_start_ms >= row.period_start_ms and plan.included > old.included:
         _exchange(posting, old, plan)
     return None
 
@@ -72,15 +75,31 @@ def cancel(posting: Posting, command: CancelPlan) -> Reject | None:
     if row.plan is None:
         return Reject(Reason.NO_PLAN, "the account has no plan", row.account)
     if command.when == "period_end":
+        if row.renewed_start_ms > row.period_start_ms:
+            return _paid_ahead(row)
         row.next_plan, row.ends = None, True
         return None
-    for lot in [lot for lot in posting.book.open if lot.kind == "plan"]:
-        posting.void(lot, lot.held)
+    # Also what is spent: what is refunded to it later is voided at once.
+    for lot in [lot for lot in posting.book.lots() if _is_unended(lot, posting.now_ms)]:
+        if lot.held:
+            posting.void(lot, lot.held)
         lot.state = "voided"
+        posting.touch(lot)
     close_bill(posting, posting.now_ms)
     end_plan(posting)
+    # A period of its own, so that what is refunded later of the closed bill is a correction.
+    row.period_start_ms = start_of(day_of(posting.now_ms))
     row.base = row.available
     return None
+
+
+def _is_unended(lot: Lot, now_ms: int) -> bool:
+    return lot.kind == "plan" and lot.state == "open" and lot.expires_at_ms > now_ms
+
+
+def _paid_ahead(row: AccountRow) -> Reject:
+    detail = f"the period of {day_of(row.period_end_ms)} is paid: it cannot be cancelled or changed any more"
+    return Reject(Reason.PERIOD_RENEWED, detail, row.account)
 
 
 def renew_on_payment(posting: Posting, command: RenewPlan) -> Reject | None:

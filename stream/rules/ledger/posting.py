@@ -185,6 +185,9 @@ class Posting:
         row, cause = self.row, self.cause
         row.sequence += 1
         row.balance += effect - owed
+        if lot is not None and not lot.held:
+            # Closed lots are kept for so long after their last entry: a refund that expires at once is one.
+            lot.closed_at_ms = self.now_ms
         self.entries.append(
             Entry(
                 row.account,

@@ -106,10 +106,10 @@ def bought(row: AccountRow) -> None:
 
 
 def policy_changed(row: AccountRow) -> None:
-    """New terms: a cap that was reached is told again, a refusal is forgotten, a request in flight stays in flight."""
+    """New terms: a cap that was reached is told again, a suspension ends; who waits after a decline goes on waiting."""
     if row.refill is not None:
         row.refill.cap_told = False
-        if row.refill.state in ("suspended", "waiting"):
+        if row.policy.refill is not None and row.refill.state == "suspended":
             _settle_down(row.refill)
 
 
@@ -121,11 +121,10 @@ def unknown(row: AccountRow, identity: str, now_ms: int) -> Alert:
 
 def _ask_if_low(posting: Posting, policy: RefillPolicy, refill: Refill) -> None:
     row = posting.row
+    _turn_month(refill, posting.now_ms)
     missing = policy.threshold - row.remaining
     if missing <= 0:
-        refill.cap_told = False
         return
-    _turn_month(refill, posting.now_ms)
     count = -(-missing // policy.amount)
     if policy.monthly_cap >= 0:
         count = min(count, (policy.monthly_cap - refill.month_amount) // policy.amount)

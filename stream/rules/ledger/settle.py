@@ -29,7 +29,7 @@ def settle(posting: Posting, mode_before: Mode | None = None) -> Posting:
 def refresh(book: Book, now_ms: int, *, caught_up: bool = True) -> None:
     """Say anew which charges are simple, and when the clock has something to do."""
     row = book.row
-    _forget_closed(book, now_ms)
+    forget_closed(book, now_ms)
     due = min((lot.expires_at_ms if lot.started else lot.effective_at_ms for lot in book.open), default=NEVER_MS)
     if caught_up:
         due = min(due, refill.due_at(row))
@@ -80,7 +80,8 @@ def _overage_left(book: Book) -> int:
     return left if left > 0 else LARGEST_TOTAL_MICROCREDITS
 
 
-def _forget_closed(book: Book, now_ms: int) -> None:
+def forget_closed(book: Book, now_ms: int) -> None:
+    """Drop lots that hold nothing, 90 days after their last entry."""
     old = [lot for lot in book.closed.values() if now_ms - lot.closed_at_ms > FORGET_CLOSED_MS]
     for lot in old:
         del book.closed[lot.id]

@@ -25,18 +25,19 @@ def level_of(threshold: Threshold, base: int) -> int:
 def watch(posting: Posting) -> None:
     """After a posting: fire what it crossed downwards, highest first; arm what it crossed upwards."""
     row = posting.row
-    after, lowered = row.remaining, row.remaining < posting.remaining_before
+    before, after = posting.remaining_before, row.remaining
     watched = thresholds_of(row.policy)
     if not row.alarms:
         row.alarms = [Alarm() for _ in watched]
     fired = []
     for threshold, alarm in zip(watched, row.alarms, strict=True):
         level = level_of(threshold, row.base)
-        if after > level:
+        if max(before, after) > level:
+            # Also one that had fired at another base, and is above the new level: that is what re-arms it.
             _arm(row, alarm)
-        elif alarm.armed:
+        if after <= level and alarm.armed:
             alarm.armed = False
-            if lowered:
+            if before > level:
                 fired.append((level, threshold, alarm))
     for level, threshold, alarm in sorted(fired, key=lambda each: -each[0]):
         _tell(posting, threshold, alarm, level)

@@ -23,7 +23,7 @@ def close_bill(account: Account, end: datetime, next_end: datetime) -> None:
     account.bill.end = end
     if account.bill.lines:
         account.bills.append(account.bill)
-    account.bill = Bill(end, next_end)
+    account.bill = Bill(account.period.start, next_end)
     account.overage_in_period = 0
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from tests.simulation.ledger_oracle.bills import add_to_bill
 from tests.simulation.ledger_oracle.posting import Posting
-from tests.simulation.ledger_oracle.state import Billed, Charge, Debt, Lot, Piece
+from tests.simulation.ledger_oracle.state import Billed, Charge, Lot, Piece
 
 
 def burn(posting: Posting, charge: Charge, amount: int, *, occurred_at: datetime | None) -> None:
@@ -51,33 +51,32 @@ def _go_over(posting: Posting, charge: Charge, amount: int) -> None:
     else:
         within = min(amount, max(0, terms.limit - account.overage_in_period))
     account.overage_in_period += within
-    owed = amount
+    refused = amount - within
     if terms.mode == "billed" and within:
         billed = Billed(account.period, terms.price, account.plan.currency if account.plan else "")
         add_to_bill(account, billed, within)
-        charge.pieces.append(Piece(billed, within, account.period, within))
-        posting.write("overage", within, billed_effect=within)
-        owed, within = amount - within, 0
-    if owed:
-        debt = Debt(charge.event, owed)
-        account.debts.append(debt)
-        charge.pieces.append(Piece(debt, owed, account.period, within))
-        posting.write("overage", owed, owed_effect=owed)
+        charge.pieces.append(Piece(billed, within))
+        posting.write("billed", within, billed_effect=within)
+    else:
+        _owe(posting, charge, within)
+    _owe(posting, charge, refused)
+
+
+def _owe(posting: Posting, charge: Charge, amount: int) -> None:
+    if amount:
+        posting.account.owed_now += amount
+        charge.pieces.append(Piece("owed", amount))
+        posting.write("owed", amount, owed_effect=amount)
 
 
 def repay(posting: Posting) -> None:
-    """Usable lots in burn-down order repay the oldest debts first, until nothing is owed or they hold nothing."""
+    """Usable lots in burn-down order repay until nothing is owed or they hold nothing."""
     account = posting.account
     for lot in account.usable_lots(posting.now):
-        repaid = 0
-        for debt in account.debts:
-            paid = min(lot.held, debt.outstanding)
-            if paid == 0:
-                continue
-            lot.held -= paid
-            lot.spent += paid
-            account.totals.burned += paid
-            debt.outstanding -= paid
-            debt.repaid.append(Piece(lot, paid))
-            repaid += paid
-        posting.write("repaid", repaid, lot, lot_effect=-repaid, owed_effect=-repaid)
+        paid = min(lot.held, account.owed_now)
+        lot.held -= paid
+        lot.spent += paid
+        lot.repaid += paid
+        account.totals.burned += paid
+        account.owed_now -= paid
+        posting.write("repaid", paid, lot, lot_effect=-paid, owed_effect=-paid)

@@ -137,10 +137,10 @@ def _check_new_lot(posting: Posting, id_: str, amount: int, terms: LotTerms) -> 
     if not 0 < amount <= LARGEST_GRANT:
         raise Rejected("invalid_amount")
     if terms.priority is not None and not 0 <= terms.priority <= 100:
-        raise Rejected("invalid_field")
+        raise Rejected("invalid_terms")
     begins = terms.effective_at or posting.now
     if terms.expires_at is not None and terms.expires_at <= max(posting.now, begins):
-        raise Rejected("invalid_expiry")
+        raise Rejected("invalid_terms")
     if id_ == f"free:{account.name}" or any(lot.id == id_ for lot in account.lots if lot.is_kept(posting.now)):
         raise Rejected("grant_id_reused")
     if sum(1 for lot in account.lots if lot.held) >= MOST_OPEN_LOTS:
@@ -160,18 +160,20 @@ def _adjust(posting: Posting, content: Adjust) -> None:
 
 def _void_event(posting: Posting, content: VoidEvent) -> None:
     charge = _charge(posting, content.event, "too_old_to_void")
+    if charge.is_free and not charge.cards:
+        raise Rejected("charge_not_found")
     if charge.is_voided:
         raise Dropped
     amount = charge.now if content.amount is None else content.amount
     if amount > charge.now:
-        raise Rejected("exceeds_charge")
+        raise Rejected("invalid_amount")
     charge.is_voided = True
     refund(posting, charge, amount)
     repay(posting)
 
 
 def _reprice(posting: Posting, content: Reprice) -> None:
-    charge = _charge(posting, content.event, "too_old_to_reprice")
+    charge = _charge(posting, content.event, "too_old_to_void")
     if charge.is_voided or content.rate_card in charge.cards:
         raise Dropped
     charge.cards.add(content.rate_card)
@@ -189,7 +191,7 @@ def _charge(posting: Posting, event: EventName, too_old: str) -> Charge:
         raise Rejected("charge_not_found")
     if posting.now - charge.ingested_at > OLDEST:
         raise Rejected(too_old)
-    posting.event, posting.occurred_at, posting.rate_card = event, charge.occurred_at, charge.rate_card
+    posting.event, posting.rate_card = event, charge.rate_card
     return charge
 
 

@@ -9,13 +9,15 @@ from typing import Literal
 EntryKind = Literal[
     "granted",
     "burned",
-    "overage",
+    "owed",
+    "billed",
     "repaid",
     "expired",
     "expiry_reversed",
     "rolled_out",
     "rolled_in",
     "voided",
+    "void_owed",
     "refunded",
 ]
 

@@ -3,7 +3,7 @@
 from tests.simulation.ledger_oracle.periods import later_end
 from tests.simulation.ledger_oracle.posting import Posting, Rejected
 from tests.simulation.ledger_oracle.records import Adjust, Plan, VoidGrant
-from tests.simulation.ledger_oracle.state import Debt, Lot, Room
+from tests.simulation.ledger_oracle.state import Account, Lot, Room
 
 
 def expire(posting: Posting, lot: Lot, amount: int) -> None:
@@ -32,9 +32,8 @@ def expire_due_lots(posting: Posting, rolling: Plan | None) -> None:
         lot.has_expired = True
         if lot.kind == "plan" and not lot.is_voided and rolling and rolling.rollover:
             room = room or _room(posting, rolling.rollover.cap)
-            moved = min(lot.held, room.left)
-            expire(posting, lot, lot.held - moved)
-            _roll_over(posting, lot, rolling, room, moved)
+            _roll_over(posting, lot, rolling, room, min(lot.held, room.left))
+            expire(posting, lot, lot.held)
         else:
             expire(posting, lot, lot.held)
 
@@ -53,7 +52,7 @@ def _roll_over(posting: Posting, lot: Lot, plan: Plan, room: Room, moved: int) -
         kind="rollover",
         priority=lot.priority,
         effective_at=lot.effective_at,
-        expires_at=later_end(posting.now, plan.anchor_day, plan.rollover.periods),
+        expires_at=later_end(posting.now, next_anchor(posting.account), plan.rollover.periods),
         payment=lot.payment,
         moved_at=posting.now,
     )
@@ -63,15 +62,21 @@ def _roll_over(posting: Posting, lot: Lot, plan: Plan, room: Room, moved: int) -
     move(posting, lot, rollover, moved)
 
 
+def next_anchor(account: Account) -> int:
+    """Of the plan that comes into force at the period's end."""
+    coming = account.scheduled if isinstance(account.scheduled, Plan) else account.plan
+    return coming.anchor_day if coming else 1
+
+
 def void_grant(posting: Posting, command: VoidGrant) -> None:
     """The lot and its rollover; what expired stays expired."""
     lot = _granted_lot(posting, command.grant)
     if lot.is_voided:
-        raise Rejected("already_voided")
+        raise Rejected("grant_voided")
     covered = [lot, lot.rollover] if lot.rollover else [lot]
     if command.amount is not None:
         if command.spent == "owe":
-            raise Rejected("invalid_field")
+            raise Rejected("invalid_terms")
         if command.amount > sum(each.held for each in covered):
             raise Rejected("exceeds_available")
         _void_unspent(posting, covered, command.amount)
@@ -86,15 +91,15 @@ def void_lot(posting: Posting, lot: Lot, *, owes: bool) -> None:
     account, unspent, spent = posting.account, lot.held, lot.spent if owes else 0
     lot.held = 0
     lot.spent -= spent
+    lot.repaid = 0 if owes else lot.repaid
     lot.voided += unspent + spent
     lot.base -= min(lot.base, unspent + spent)
     lot.is_voided = True
     account.totals.voided += unspent + spent
     account.totals.burned -= spent
-    if spent:
-        lot.void_debt = Debt(None, spent)
-        account.debts.append(lot.void_debt)
-    posting.write("voided", unspent + spent, lot, lot_effect=-unspent, owed_effect=spent)
+    account.owed_now += spent
+    posting.write("voided", unspent, lot, lot_effect=-unspent)
+    posting.write("void_owed", spent, lot, owed_effect=spent)
 
 
 def adjust_down(posting: Posting, command: Adjust) -> None:
@@ -124,4 +129,4 @@ def _granted_lot(posting: Posting, grant: str) -> Lot:
     for lot in posting.account.lots:
         if lot.id == grant and lot.kind != "rollover" and lot.is_kept(posting.now):
             return lot
-    raise Rejected("grant_not_found")
+    raise Rejected("unknown_grant")

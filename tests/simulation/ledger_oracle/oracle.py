@@ -31,15 +31,14 @@ class Oracle:
         self.alerts: list[Alert] = []
         self.refill_requests: list[Asked] = []
         self.clock: datetime | None = None
-        self._refill_due: set[str] = set()
-        self._behind_until: datetime | None = None
+        self._is_behind = False
 
     def apply(self, record: Record) -> Answer:
         """Books one record at its append time, once every timer due at or before that time has fired."""
         now = self.advance(record.ingested_at, is_behind=record.is_behind)
         known = self.accounts.get(record.account)
         account = known or Account(record.account, now)
-        before, mode_before = account.remaining, account.mode
+        before, mode_before, refill_before = account.remaining, account.mode, account.refill.state
         try:
             posting = self._book(account, now, record.body)
         except Dropped:
@@ -47,30 +46,35 @@ class Oracle:
         except Rejected as rejected:
             reason = str(rejected)
             if reason == "unknown_refill":
-                self.alerts.append(Alert(record.account, "unknown_refill", now, record.is_behind))
+                self.alerts.append(Alert(record.account, "refill_unknown", now, record.is_behind))
             return Answer("rejected", reason)
         self.accounts[record.account] = account
+        if account.refill.state == "suspended" != refill_before:
+            self.alerts.append(Alert(record.account, "refill_suspended", now, record.is_behind))
         self._finish(posting, before, mode_before, is_behind=record.is_behind)
         return Answer("booked")
 
     def advance(self, to: datetime, *, is_behind: bool = False) -> datetime:
-        """The clock goes on, never back: what is due fires in order. Answers the clock's time."""
+        """The clock goes on, never back: what is due fires in order. Answers the clock's time.
+
+        A clock that was behind has caught up when it arrives, not on the way.
+        """
         now = self.clock = to if self.clock is None else max(to, self.clock)
+        was_behind, self._is_behind = self._is_behind, is_behind
         for name in sorted(self.accounts):
             account = self.accounts[name]
-            while (due := self._next_timer(account, is_behind=is_behind)) <= now:
-                self._fire(account, due, is_behind=is_behind)
-        if is_behind:
-            self._behind_until = now
-        else:
-            for name in sorted(self._refill_due):
-                self._evaluate_refill(self.accounts[name], now, is_behind=False)
-            self._refill_due.clear()
+            while (due := _next_timer(account, is_behind=is_behind or was_behind)) <= now:
+                self._fire(account, due, is_behind=is_behind or was_behind)
+        if was_behind and not is_behind:
+            for name in sorted(self.accounts):
+                account = self.accounts[name]
+                self.refill_requests += fire_refill_timers(account, now)
+                self._evaluate_refill(account, now, is_behind=False)
         return now
 
     def _book(self, account: Account, now: datetime, body: Usage | Command) -> Posting:
         if isinstance(body, Command):
-            posting = Posting(account, now, command=body)
+            posting = Posting(account, now, command=body, occurred_at=body.time)
             carry_out(posting, body)
             return posting
         posting = Posting(account, now, event=body.event, occurred_at=body.occurred_at, rate_card=body.rate_card)
@@ -78,7 +82,7 @@ class Oracle:
             posting.open_lot("free", FREE_GRANT, id=f"free:{account.name}")
         hour = body.occurred_at.replace(minute=0, second=0, microsecond=0)
         rollup = (hour, body.channel, body.agent, body.node)
-        charge = Charge(body.event, body.occurred_at, now, body.rate_card, rollup, 0)
+        charge = Charge(body.event, body.occurred_at, now, body.rate_card, rollup, 0, is_free=body.cost == 0)
         account.charges[body.event] = charge
         count_leak(account, body.cost)
         burn(posting, charge, body.cost, occurred_at=body.occurred_at)
@@ -109,22 +113,20 @@ class Oracle:
 
     def _evaluate_refill(self, account: Account, now: datetime, *, is_behind: bool) -> None:
         if is_behind:
-            self._refill_due.add(account.name)
             return
         asked, alerts = evaluate_refill(account, now)
         self.refill_requests += asked
         self.alerts += alerts
 
-    def _next_timer(self, account: Account, *, is_behind: bool) -> datetime:
-        """The first instant after the account's last at which anything happens by itself.
 
-        Refills that were due while the clock was behind are looked at once, when it has caught up.
-        """
-        booking = _next_booking(account)
-        refill = None if is_behind else next_refill_timer(account)
-        if refill is None:
-            return booking
-        return min(booking, max(refill, account.clock, self._behind_until or refill))
+def _next_timer(account: Account, *, is_behind: bool) -> datetime:
+    """The first instant after the account's last at which anything happens by itself.
+
+    Refills that come due while the clock is behind are looked at once, when it has caught up.
+    """
+    booking = _next_booking(account)
+    refill = None if is_behind else next_refill_timer(account)
+    return booking if refill is None else min(booking, max(refill, account.clock))
 
 
 def _next_booking(account: Account) -> datetime:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from tests.simulation.ledger_oracle.bills import close_bill
 from tests.simulation.ledger_oracle.burning import repay
 from tests.simulation.ledger_oracle.lots import expire_due_lots, void_lot, void_part
-from tests.simulation.ledger_oracle.periods import first_period, period_at
+from tests.simulation.ledger_oracle.periods import Period, first_period
 from tests.simulation.ledger_oracle.posting import Posting, Rejected
 from tests.simulation.ledger_oracle.records import ActivatePlan, CancelPlan, ChangePlan, Plan, Renew
 
@@ -23,7 +23,7 @@ def activate(posting: Posting, command: ActivatePlan) -> None:
     close_bill(account, posting.now, account.period.end)
     _set_base(posting)
     account.is_renewed, account.is_next_renewed = True, False
-    _open_plan_lot(posting, round(plan.included * account.period.share_from(posting.now)))
+    _open_plan_lot(posting, plan, account.period)
     repay(posting)
 
 
@@ -31,7 +31,7 @@ def waive(posting: Posting) -> None:
     """An adjustment of exactly what is owed, which it repays."""
     owed = posting.account.owed()
     if owed:
-        posting.open_lot("adjustment", owed)
+        posting.open_lot("adjustment", owed, id=f"waived:{posting.account.lots_made + 1}")
         repay(posting)
 
 
@@ -41,15 +41,13 @@ def change(posting: Posting, command: ChangePlan) -> None:
     old = account.plan
     if old is None:
         raise Rejected("no_plan")
-    if new.anchor_day != old.anchor_day:
-        raise Rejected("anchor_changed")
     if command.at == "period_end":
         if account.is_next_renewed:
             raise Rejected("period_renewed")
         account.scheduled = new
         return
     if new.included < old.included:
-        raise Rejected("change_at_period_end")
+        raise Rejected("only_at_period_end")
     account.plan, account.scheduled = new, None
     if new.included > old.included and account.is_renewed:
         _exchange_credits(posting, old, new)
@@ -68,7 +66,9 @@ def _exchange_credits(posting: Posting, old: Plan, new: Plan) -> None:
         taken = min(left, lot.held)
         void_part(posting, lot, taken)
         left -= taken
-    _open_plan_lot(posting, round(max(Fraction(0), new.included * share - (unearned - back))))
+    amount = round(max(Fraction(0), new.included * share - (unearned - back)))
+    if amount:
+        posting.open_lot("plan", amount, expires_at=account.period.end)
 
 
 def cancel(posting: Posting, command: CancelPlan) -> None:
@@ -81,7 +81,7 @@ def cancel(posting: Posting, command: CancelPlan) -> None:
             raise Rejected("period_renewed")
         account.scheduled = "cancel"
         return
-    for lot in [lot for lot in account.usable_lots(posting.now) if lot.kind == "plan"]:
+    for lot in [lot for lot in account.lots if lot.kind == "plan" and not lot.has_expired and not lot.is_voided]:
         void_lot(posting, lot, owes=False)
     account.plan, account.scheduled = None, None
     account.period = first_period(posting.now, 1)
@@ -91,27 +91,29 @@ def cancel(posting: Posting, command: CancelPlan) -> None:
 
 
 def renew(posting: Posting, command: Renew) -> None:
-    """The payment for the current period brings its credits now, that for the next one when it begins."""
+    """The payment for the current period brings its credits now; that for the next one a lot that starts with it."""
     account = posting.account
-    plan = account.plan
-    if plan is None:
+    if account.plan is None:
         raise Rejected("no_plan")
+    is_next = command.period == account.period.end.date() and account.scheduled != "cancel"
+    coming = account.scheduled if isinstance(account.scheduled, Plan) else account.plan
+    plan = coming if is_next else account.plan
     if plan.renews != "on_payment":
-        raise Rejected("renews_by_clock")
-    if command.period == account.period.end.date():
+        raise Rejected("invalid_terms")
+    if is_next:
         if account.is_next_renewed:
             raise Rejected("period_renewed")
-        if account.scheduled == "cancel":
-            raise Rejected("unknown_period")
         account.is_next_renewed = True
-    elif command.period == account.period.start.date():
-        if account.is_renewed:
-            raise Rejected("period_renewed")
-        account.is_renewed = True
-        _open_plan_lot(posting, plan.included)
-        repay(posting)
-    else:
+        following = first_period(account.period.end, plan.anchor_day)
+        _open_plan_lot(posting, plan, following)
+        return
+    if command.period != account.period.start.date():
         raise Rejected("unknown_period")
+    if account.is_renewed or account.is_next_renewed:
+        raise Rejected("period_renewed")
+    account.is_renewed = True
+    _open_plan_lot(posting, plan, account.period)
+    repay(posting)
 
 
 def fire_lots_and_period(posting: Posting) -> None:
@@ -126,7 +128,7 @@ def fire_lots_and_period(posting: Posting) -> None:
         elif account.scheduled is not None:
             account.plan = account.scheduled
         account.scheduled = None
-        account.period = period_at(now, account.plan.anchor_day if account.plan else 1)
+        account.period = first_period(now, account.plan.anchor_day if account.plan else 1)
         close_bill(account, now, account.period.end)
         _set_base(posting)
         _renew_at_period_start(posting)
@@ -139,15 +141,17 @@ def fire_lots_and_period(posting: Posting) -> None:
 
 def _renew_at_period_start(posting: Posting) -> None:
     account, plan = posting.account, posting.account.plan
-    is_paid, account.is_next_renewed = account.is_next_renewed, False
-    account.is_renewed = plan is not None and (plan.renews == "by_clock" or is_paid)
-    if plan is not None and account.is_renewed:
-        _open_plan_lot(posting, plan.included)
+    was_paid, account.is_next_renewed = account.is_next_renewed, False
+    account.is_renewed = plan is not None and (plan.renews == "by_clock" or was_paid)
+    if plan is not None and account.is_renewed and not was_paid:
+        _open_plan_lot(posting, plan, account.period)
 
 
-def _open_plan_lot(posting: Posting, amount: int) -> None:
+def _open_plan_lot(posting: Posting, plan: Plan, period: Period) -> None:
+    amount = round(plan.included * period.share_from(period.start))
     if amount:
-        posting.open_lot("plan", amount, expires_at=posting.account.period.end)
+        begins = max(period.start, posting.now)
+        posting.open_lot("plan", amount, effective_at=begins, expires_at=period.end)
 
 
 def _set_base(posting: Posting) -> None:

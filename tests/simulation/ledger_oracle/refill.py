@@ -50,15 +50,12 @@ def evaluate_refill(account: Account, now: datetime) -> tuple[list[Asked], list[
 
 
 def _times_within_caps(account: Account, now: datetime) -> int:
-    """What is paid and in flight in this UTC month counts."""
+    """What was paid in this UTC month counts."""
     policy = account.refill.policy
     assert policy is not None
-    month = (now.year, now.month)
-    counted = [
-        request
-        for request in account.refill.requests
-        if (request.asked_at.year, request.asked_at.month) == month and request.state != "declined"
-    ]
+    paid = [(request, request.paid_at) for request in account.refill.requests if request.paid_at is not None]
+    # Nothing is in flight, or nobody would ask.
+    counted = [request for request, at in paid if (at.year, at.month) == (now.year, now.month)]
     times = LARGEST_GRANT // policy.amount
     if policy.most_requests is not None and len(counted) >= policy.most_requests:
         return 0
@@ -96,8 +93,8 @@ def pay(posting: Posting, command: RefillPaid) -> None:
     refill = posting.account.refill
     request = _request(posting.account, command.request)
     if request.state == "paid":
-        raise Rejected("refill_already_paid")
-    request.state = "paid"
+        raise Rejected("refill_answered")
+    request.state, request.paid_at = "paid", posting.now
     refill.declines = 0
     if request is refill.requests[-1] or refill.state == "suspended":
         refill.state, refill.wait_until = "idle", None
@@ -110,7 +107,7 @@ def decline(posting: Posting, command: RefillDeclined) -> None:
     refill = posting.account.refill
     request = _request(posting.account, command.request)
     if request.state != "open":
-        raise Rejected("refill_already_paid" if request.state == "paid" else "refill_already_declined")
+        raise Rejected("refill_answered")
     request.state = "declined"
     refill.declines += 1
     if not command.retry or refill.declines >= _MOST_DECLINES:

@@ -1,11 +1,11 @@
 """Refunds: the pieces of a charge come back last to first, each to what paid for it in the end."""
 
-from collections.abc import Iterator
+from typing import Literal
 
 from tests.simulation.ledger_oracle.bills import credit_bill
 from tests.simulation.ledger_oracle.lots import expire, move
 from tests.simulation.ledger_oracle.posting import Posting
-from tests.simulation.ledger_oracle.state import Billed, Charge, Debt, Lot, Piece
+from tests.simulation.ledger_oracle.state import Billed, Charge, Lot
 
 
 def refund(posting: Posting, charge: Charge, amount: int) -> None:
@@ -19,9 +19,10 @@ def refund(posting: Posting, charge: Charge, amount: int) -> None:
         if taken == 0:
             continue
         piece.amount -= taken
-        _give_room_back(posting, piece)
         if isinstance(piece.source, Billed):
             credit_bill(account, piece.source, taken)
+            if piece.source.period is account.period:
+                account.overage_in_period -= taken
             posting.write("refunded", taken, billed_effect=-taken)
         else:
             _give_back(posting, piece.source, taken)
@@ -29,60 +30,48 @@ def refund(posting: Posting, charge: Charge, amount: int) -> None:
     charge.pieces = [piece for piece in charge.pieces if piece.amount]
 
 
-def _give_room_back(posting: Posting, piece: Piece) -> None:
-    """Overage that is refunded in its own period no longer counts towards the limit; what was refused goes first."""
-    still_within = min(piece.within_limit, piece.amount)
-    if piece.period is posting.account.period:
-        posting.account.overage_in_period -= piece.within_limit - still_within
-    piece.within_limit = still_within
-
-
-def _give_back(posting: Posting, source: Lot | Debt, amount: int) -> None:
-    """First what is owed is reduced, whoever's; the rest goes to the lots that had paid."""
-    reduced = 0
-    returned: list[Piece] = []
-    for found in list(_release(source, amount)):
-        if isinstance(found.source, Debt):
-            reduced += found.amount
-        else:
-            returned.append(found)
-    for piece in returned:
-        assert isinstance(piece.source, Lot)
-        for debt in posting.account.debts:
-            # The lot stays spent: it now pays for the other one's debt, and is kept for that one's refund.
-            covered = min(piece.amount, debt.outstanding)
-            if covered:
-                piece.source.moved_at = posting.now
-                debt.outstanding -= covered
-                debt.repaid.append(Piece(piece.source, covered))
-                piece.amount -= covered
-                reduced += covered
+def _give_back(posting: Posting, source: Lot | Literal["owed"], amount: int) -> None:
+    """First what is owed is reduced, whoever's; then the lot gets back what it still pays; then those that repaid."""
+    account = posting.account
+    reduced = min(amount, account.owed_now)
+    account.owed_now -= reduced
     posting.write("refunded", reduced, owed_effect=-reduced)
-    for piece in returned:
-        assert isinstance(piece.source, Lot)
-        _return_to_lot(posting, piece.source, piece.amount)
-
-
-def _release(source: Lot | Debt, amount: int) -> Iterator[Piece]:
-    """What paid for this, last first: what is still owed of it, then the lots that repaid it."""
-    debt = source.void_debt if isinstance(source, Lot) else source
-    if debt is None:
-        yield Piece(source, amount)
+    rest = amount - reduced
+    if isinstance(source, Lot) and not source.is_kept(posting.now):
+        _expire_where_it_was(posting, source, rest)
         return
-    owed = min(amount, debt.outstanding)
-    if owed:
-        debt.outstanding -= owed
-        amount -= owed
-        yield Piece(debt, owed)
-    for piece in reversed(list(debt.repaid)):
-        taken = min(amount, piece.amount)
-        if taken:
-            piece.amount -= taken
-            amount -= taken
-            assert isinstance(piece.source, Lot)
-            yield from _release(piece.source, taken)
-    debt.repaid = [piece for piece in debt.repaid if piece.amount]
-    assert amount == 0
+    if isinstance(source, Lot):
+        own = min(amount, source.spent - source.repaid)
+        # What reduced the debt of others is what this lot repaid of it.
+        source.repaid += min(own, reduced)
+        back = min(rest, own - min(own, reduced))
+        _return_to_lot(posting, source, back)
+        rest -= back
+    for lot in sorted(account.lots, key=Lot.burn_order, reverse=True):
+        if lot.is_kept(posting.now):
+            back = min(rest, lot.repaid)
+            lot.repaid -= back
+            _return_to_lot(posting, lot, back)
+            rest -= back
+    for lot in account.lots:
+        if not lot.is_kept(posting.now):
+            gone = min(rest, lot.repaid)
+            lot.repaid -= gone
+            _expire_where_it_was(posting, lot, gone)
+            rest -= gone
+    assert rest == 0
+
+
+def _expire_where_it_was(posting: Posting, lot: Lot, amount: int) -> None:
+    """A lot that was forgotten, 90 days after its last entry, takes nothing back."""
+    totals, moved_at = posting.account.totals, lot.moved_at
+    lot.spent -= amount
+    lot.expired += amount
+    totals.burned -= amount
+    totals.expired += amount
+    posting.write("refunded", amount, lot, lot_effect=amount)
+    posting.write("expired", amount, lot, lot_effect=-amount)
+    lot.moved_at = moved_at
 
 
 def _return_to_lot(posting: Posting, lot: Lot, amount: int) -> None:

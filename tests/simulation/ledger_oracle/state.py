@@ -35,6 +35,7 @@ class Lot:
     granted: int = 0
     rolled_in: int = 0
     spent: int = 0
+    repaid: int = 0
     expired: int = 0
     voided: int = 0
     rolled_out: int = 0
@@ -44,7 +45,6 @@ class Lot:
     base: int = 0
     rollover: "Lot | None" = None
     room: "Room | None" = None
-    void_debt: "Debt | None" = None
 
     def is_usable(self, now: datetime) -> bool:
         """effective_at ≤ now < expires_at, and not taken back."""
@@ -69,15 +69,6 @@ class Room:
     left: int
 
 
-@dataclass(eq=False)
-class Debt:
-    """Something owed, by an event or for a voided lot, and which lots have repaid how much of it, in order."""
-
-    event: EventName | None
-    outstanding: int = 0
-    repaid: list["Piece"] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Billed:
     """Overage to be paid in money: the period it belongs to, and its price."""
@@ -87,20 +78,15 @@ class Billed:
     currency: str
 
 
-Source = Lot | Debt | Billed
+Source = Lot | Billed | Literal["owed"]
 
 
 @dataclass(eq=False)
 class Piece:
-    """A part of a charge (or of a repayment), and what pays for it.
-
-    Overage also knows its period, and how much of it counts towards that period's limit.
-    """
+    """A part of a charge, and what pays for it."""
 
     source: Source
     amount: int
-    period: Period | None = None
-    within_limit: int = 0
 
 
 @dataclass(eq=False)
@@ -114,6 +100,7 @@ class Charge:
     rollup: tuple[object, ...]
     now: int
     pieces: list[Piece] = field(default_factory=list)
+    is_free: bool = False
     is_voided: bool = False
     cards: set[str] = field(default_factory=set)
 
@@ -171,7 +158,7 @@ class Account:
     overage_in_period: int = 0
     lots: list[Lot] = field(default_factory=list)
     lots_made: int = 0
-    debts: list[Debt] = field(default_factory=list)
+    owed_now: int = 0
     charges: dict[EventName, Charge] = field(default_factory=dict)
     bills: list[Bill] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -212,7 +199,7 @@ class Account:
 
     def owed(self) -> int:
         """What usage and voided grants left to be repaid."""
-        return sum(debt.outstanding for debt in self.debts)
+        return self.owed_now
 
     def billed(self) -> int:
         """Overage in money, net of what was credited, over all bills, in microcredits."""

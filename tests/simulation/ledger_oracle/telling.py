@@ -11,7 +11,14 @@ from tests.simulation.ledger_oracle.state import Account
 from tests.simulation.ledger_oracle.watched import Level
 
 AlertKind = Literal[
-    "threshold", "blocked", "would_block", "unblocked", "would_unblock", "refill_cap_reached", "unknown_refill"
+    "threshold",
+    "blocked",
+    "would_block",
+    "unblocked",
+    "would_unblock",
+    "refill_cap_reached",
+    "refill_suspended",
+    "refill_unknown",
 ]
 MOST_THRESHOLDS = 8
 
@@ -33,7 +40,7 @@ class Alert:
 def set_thresholds(account: Account, thresholds: tuple[Threshold, ...]) -> None:
     """At 0 is always told; a threshold that stays keeps its state."""
     if len(thresholds) > MOST_THRESHOLDS:
-        raise Rejected("invalid_field")
+        raise Rejected("invalid_terms")
     kept = {level.threshold: level for level in account.levels}
     levels = []
     for threshold in dict.fromkeys([Threshold(credits=0), *thresholds]):

@@ -19,7 +19,7 @@ class Level:
 
 @dataclass
 class RefillRequest:
-    """One refill that was asked for; the month of asking counts it towards the caps."""
+    """One refill that was asked for; the month of its payment counts it towards the caps."""
 
     id: str
     amount: int
@@ -27,6 +27,7 @@ class RefillRequest:
     next_ask_at: datetime
     retry_after: timedelta
     state: Literal["open", "paid", "declined"] = "open"
+    paid_at: datetime | None = None
 
 
 @dataclass

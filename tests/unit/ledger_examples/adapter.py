@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import NamedTuple, Protocol
 
 from tests.simulation.ledger_oracle import Oracle, check_chain
+from tests.simulation.ledger_oracle.entries import Entry
 from tests.simulation.ledger_oracle.records import Record
 from tests.simulation.ledger_oracle.state import Account
 
@@ -27,6 +29,10 @@ class EntryFacts(NamedTuple):
     kind: str
     amount: int
     lot: str | None
+    balance_after: int
+    is_late: bool
+    occurred_at: datetime
+    ingested_at: datetime
 
 
 class AlertFacts(NamedTuple):
@@ -122,9 +128,7 @@ class OracleLedger:
             owed=account.owed(),
             billed=account.billed(),
             lots=[LotFacts(lot.id, lot.kind, lot.effective_at, lot.expires_at, lot.held) for lot in account.lots],
-            postings=[
-                [EntryFacts(entry.kind, entry.amount, entry.lot) for entry in posting] for posting in account.postings
-            ],
+            postings=[[_entry(entry) for entry in posting] for posting in account.postings],
             bills=_bills(account),
             closed_events=account.leaked.events + account.would_have_leaked.events,
             closed_credits=account.leaked.credits + account.would_have_leaked.credits,
@@ -136,7 +140,7 @@ class OracleLedger:
         return [
             AlertFacts(
                 alert.kind,
-                None if alert.level is None else str(alert.level / 1_000_000),
+                None if alert.level is None else str(Fraction(alert.level // 1, 1_000_000)),
                 alert.on_set,
                 alert.is_delayed,
             )
@@ -146,6 +150,18 @@ class OracleLedger:
     def refill_requests(self) -> list[tuple[str, int]]:
         """As published."""
         return [(request.id, request.amount) for request in self.oracle.refill_requests]
+
+
+def _entry(entry: Entry) -> EntryFacts:
+    return EntryFacts(
+        entry.kind,
+        entry.amount,
+        entry.lot,
+        entry.balance_after,
+        entry.is_late,
+        entry.occurred_at,
+        entry.ingested_at,
+    )
 
 
 def _bills(account: Account) -> list[BillFacts]:

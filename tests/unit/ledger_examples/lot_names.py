@@ -10,7 +10,7 @@ def name_of(books: Books, lot: LotFacts) -> str:
         return f"{lot.kind} of {day_of(lot.effective_at)}"
     if lot.kind == "refill":
         return f"refill {[each.id for each in books.lots if each.kind == 'refill'].index(lot.id) + 1}"
-    if lot.kind == "adjustment" and lot.id.startswith("adjustment:"):
+    if lot.kind == "adjustment" and lot.id.startswith("waived:"):
         return "waived"
     return "free" if lot.kind == "free" else lot.id
 

@@ -111,7 +111,7 @@ class Crew:
         """End it in order, and leave it down."""
         member.down = True
         code = member.running.stop()
-        self.prove(f"{member.title} ended in order", holds=code == 0)
+        self.prove(f"{member.title} ended in order, with {code}", holds=code == 0)
 
     def begin(self, member: Member, **settings: object) -> None:
         """Start one again that is down."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 from clickhouse_connect.driver import Client
@@ -20,6 +21,7 @@ _KILLS = 3
 _DOWN_SECONDS = 2.0
 _AWAY_SECONDS, _SHORT_AWAY_SECONDS = 300.0, 20.0
 _FULL_SECONDS = 15.0
+_MET_SECONDS = 60.0
 _MOOD_SECONDS = 6.0
 _BAD_MOODS = (Mood.REFUSING, Mood.MUTE, Mood.HALF, Mood.BROKEN)
 _AWAY_RATE = 4_000
@@ -67,9 +69,15 @@ def _moody(stage: Stage) -> None:
         for mood in _BAD_MOODS:
             proxy.mood = mood
             stage.sleep(_MOOD_SECONDS)
+            # The sink asks less often each time that it is let down.
+            stage.wait_until(partial(_met, proxy, mood), f"requests that are {mood.value}", _MET_SECONDS)
             stage.prove(f"{proxy.met[mood]} requests were {mood.value}", holds=proxy.met[mood] > 0)
         proxy.mood = Mood.HONEST
         _finish(stage)
+
+
+def _met(proxy: MoodyProxy, mood: Mood) -> bool:
+    return proxy.met[mood] > 0
 
 
 @contextmanager

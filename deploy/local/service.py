@@ -14,6 +14,8 @@ from deploy.local.process import BackgroundProcess
 _START_TIMEOUT_SECONDS = 90
 _STARTS = 3
 _POLL_SECONDS = 0.05
+_REASON_LINES = 300
+"""Stack traces may follow the line that says why."""
 
 
 class LocalService(ABC):
@@ -135,11 +137,11 @@ class LocalService(ABC):
             )
 
     def _failure(self, what: str) -> LocalStackError:
-        tail = self._process.log_tail()
+        said = self._process.log_tail(_REASON_LINES)
         kind: type[LocalStackError] = LocalStackError
         hint = "The reason is in its log."
-        if "address already in use" in tail.lower():
+        if "address already in use" in said.lower():
             kind, hint = PortTakenError, f"Its port {self.port} was taken meanwhile: start again."
-        elif os.strerror(28) in tail:
+        elif os.strerror(28) in said:
             hint = f"The disk of {self.folder} is full: free some space and start again."
-        return kind(f"{what}. {hint} {self.log_file} ends with:\n{tail}")
+        return kind(f"{what}. {hint} {self.log_file} ends with:\n{self._process.log_tail()}")

@@ -13,9 +13,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
 from deploy.local import __main__ as command_line
+from deploy.local import kafka
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.errors import LocalStackError, PortTakenError
 from deploy.local.kafka import LocalKafka
+from deploy.local.ports import free_port
 from deploy.local.stack import LocalStack
 from tests.topics import make_topics
 
@@ -71,6 +73,20 @@ def test_a_port_that_was_asked_for_and_is_taken_is_refused(tmp_path: Path) -> No
         other.listen()
         with pytest.raises(PortTakenError, match="ClickHouse cannot listen on"):
             LocalClickHouse(tmp_path, other.getsockname()[1]).start()
+
+
+def test_a_free_port_that_is_taken_before_the_broker_binds_it_is_exchanged(
+    broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The controller's port too: the broker comes up on others."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        ports = iter([other.getsockname()[1]])
+        monkeypatch.setattr(kafka, "free_port", lambda: next(ports, None) or free_port())
+        broker.start()
+    assert broker.answers()
+    assert next(ports, None) is None
 
 
 def test_rows_are_there_after_a_crash_of_clickhouse(clickhouse_process: LocalClickHouse) -> None:

@@ -94,9 +94,14 @@ class Running:
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
+            self._log_before_bytes = log.tell()
             return subprocess.Popen(
                 self._command, cwd=ROOT, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
+
+    def said(self) -> str:
+        """What it wrote to its log since it was started last."""
+        return self.log.read_bytes()[self._log_before_bytes :].decode(errors="replace")
 
     def _tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])

@@ -121,8 +121,10 @@ def unknown(row: AccountRow, identity: str, now_ms: int) -> Alert:
 
 def _ask_if_low(posting: Posting, policy: RefillPolicy, refill: Refill) -> None:
     row = posting.row
-    _turn_month(refill, posting.now_ms)
     missing = policy.threshold - row.remaining
+    if missing > 0 or refill.cap_told:
+        # Only then: a simple charge, which asks for nothing, leaves the refill as it is.
+        _turn_month(refill, posting.now_ms)
     if missing <= 0:
         return
     count = -(-missing // policy.amount)

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+from schemas.dead_letter import Reason
 from schemas.plan import Plan, RefillPolicy, Threshold
 from stream.rules.commands import OLDEST_MS, REMEMBERED_MS
 from stream.rules.ledger import commands
@@ -63,10 +64,10 @@ def told(content: records.Content) -> commands.LedgerCommand:
             return _about_lots(content)
 
 
-def _names(content: records.Content) -> list[tuple[tuple[str, str], str]]:
+def _names(content: records.Content) -> list[tuple[tuple[str, str], Reason]]:
     if isinstance(content, records.VoidEvent | records.Reprice):
         return []
-    return [(name, reason) for name, reason in once(told(content))]
+    return once(told(content))
 
 
 def _about_lots(content: records.Content) -> commands.LedgerCommand:

@@ -182,7 +182,8 @@ class Ledger:
 
     def restore(self, book: Book, now_ms: int) -> None:
         """Take an account with its lots from the changelogs."""
-        refresh(book, now_ms, caught_up=self.caught_up)
+        forget_closed(book, now_ms)
+        refresh(book, caught_up=self.caught_up)
         self._schedule(book)
         self.books.add_resting(book)
         if not self.caught_up and book.row.policy.refill is not None:

@@ -22,14 +22,13 @@ def settle(posting: Posting, mode_before: Mode | None = None) -> Posting:
     refill.step(posting)
     if posting.entries or posting.cause.kind != "clock":
         row.updated_at_ms = posting.now_ms
-    refresh(posting.book, posting.now_ms, caught_up=posting.caught_up)
+    refresh(posting.book, caught_up=posting.caught_up)
     return posting
 
 
-def refresh(book: Book, now_ms: int, *, caught_up: bool = True) -> None:
+def refresh(book: Book, *, caught_up: bool = True) -> None:
     """Say anew which charges are simple, and when the clock has something to do."""
     row = book.row
-    forget_closed(book, now_ms)
     due = min((lot.expires_at_ms if lot.started else lot.effective_at_ms for lot in book.open), default=NEVER_MS)
     if caught_up:
         due = min(due, refill.due_at(row))

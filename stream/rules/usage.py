@@ -11,8 +11,8 @@ from schemas.credits import QUANTITY_MICROS_PER_UNIT
 from schemas.dead_letter import Reason
 from schemas.identifiers import Account, Agent, Conversation, EventId, Node
 from schemas.usage import LARGEST_EVENT_BYTES, LARGEST_QUANTITY, LONGEST_NAME
-from stream.rules.envelope import diagnose_usage, quantity_micros
 from stream.rules.outcome import Reject
+from stream.rules.usage_envelope import diagnose_usage, quantity_micros
 
 FUTURE_TOLERANCE_US = 5 * 60 * 1_000_000
 US_PER_HOUR = 3_600_000_000

@@ -35,12 +35,13 @@ from tests.simulation.ledger_oracle.records import (
 from tests.simulation.oracle_numbers import instant_us
 
 Object = dict[str, Any]
+_LONGEST_WHOLE = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_command(value: bytes, *, repriced_cost: int | None = None) -> tuple[str, Command]:
     """The account, and the command; a reprice needs to be told what the event costs by its card."""
-    document = json.loads(value, parse_float=str)
+    document = json.loads(value, parse_float=str, parse_int=_whole)
     content = _content(document["data"], repriced_cost)
     command = Command(document["source"], document["id"], _moment(document["time"]), content)
     return document["subject"], command
@@ -150,6 +151,11 @@ def _moment(text: str) -> datetime:
     assert microseconds is not None
     # In its own zone a moment may be of the year 1, and of no year in UTC.
     return _EPOCH + max(timedelta(microseconds=microseconds), datetime.min.replace(tzinfo=UTC) - _EPOCH)
+
+
+def _whole(text: str) -> int | str:
+    """Fields that the schema does not know may have as many digits as they like."""
+    return int(text) if len(text) <= _LONGEST_WHOLE else text
 
 
 def _number(text: str | int) -> Fraction:

@@ -13,6 +13,8 @@ from schemas.plan_command import ActivatePlan, ChangePlan, Overage, Plan
 from schemas.policy_command import RefillPolicy, SetPolicy, Threshold
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TOO_LATE = datetime(2300, 1, 1, tzinfo=UTC)
+"""ClickHouse tells no later time to the millisecond."""
 _LONGEST_SHOWN = 40
 
 
@@ -65,8 +67,8 @@ def _amount(field: str, amount: Decimal, *, least: int = 1) -> Iterator[Problem]
 
 def _of_lot(data: Grant | TopUp) -> Iterator[Problem]:
     for field, moment in (("effective_at", data.effective_at), ("expires_at", data.expires_at)):
-        if moment is not None and moment < _EPOCH:
-            yield _term(f"{field} is {moment.isoformat()}: give a time since 1970")
+        if moment is not None and not _EPOCH <= moment < _TOO_LATE:
+            yield _term(f"{field} is {moment.isoformat()}: give a time from 1970 to 2299")
     if data.effective_at is not None and data.expires_at is not None and data.expires_at <= data.effective_at:
         yield _term("expires_at is not after effective_at: the credits would never be usable")
 

@@ -16,6 +16,7 @@ from tests.simulation.oracle_numbers import instant_us, micros
 
 LARGEST = 10**9
 """Credits of an amount, minor units of a price."""
+_YEAR_2300_US = (date(2300, 1, 1) - date(1970, 1, 1)).days * 86_400_000_000
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -257,8 +258,8 @@ def _terms(kind: str, data: Object) -> Iterator[Reason]:
 
 def _lot_fits(data: Object) -> bool:
     begins, ends = (instant_us(str(data[name])) if data.get(name) else None for name in ("effective_at", "expires_at"))
-    is_old = any(each is not None and each < 0 for each in (begins, ends))
-    return not is_old and (begins is None or ends is None or begins < ends)
+    is_far = any(each is not None and not 0 <= each < _YEAR_2300_US for each in (begins, ends))
+    return not is_far and (begins is None or ends is None or begins < ends)
 
 
 def _plan_fits(plan: Object) -> bool:

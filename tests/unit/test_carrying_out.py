@@ -315,6 +315,16 @@ def test_a_correction_is_kept_and_rolled_up(
     assert ledger.rolled_up == more_credits * CREDIT
 
 
+def test_an_event_is_priced_anew_by_at_most_16_cards() -> None:
+    """What is kept of it is bounded; one that was used is dropped as before."""
+    ledger = told([USE_120])
+    ledger.charges[7].cards = [f"card-{number}" for number in range(16)]
+    assert ledger.tell(of("reprice", event=EVENT, rate_card="v2")) == Reason.INVALID_TERMS
+    assert ledger.tell(of("reprice", event=EVENT, rate_card="card-15")) == AGAIN
+    ledger.charges[7].cards.pop()
+    assert ledger.tell(of("reprice", event=EVENT, rate_card="v2")) == DONE
+
+
 def test_an_event_is_corrected_for_90_days() -> None:
     """Then an adjustment puts it right."""
     ledger = told([USE_120])

@@ -43,9 +43,10 @@ def test_the_published_examples_have_no_problem(example: dict[str, Any]) -> None
         ({"kind": "grant", "grant": "g", "credits": "NaN"}, "credits: 'NaN' is not a finite number"),
         (
             {**GRANT, "effective_at": "1969-12-31T23:59:59Z"},
-            "effective_at is 1969-12-31T23:59:59+00:00: give a time since",
+            "effective_at is 1969-12-31T23:59:59+00:00: give a time from",
         ),
         ({**GRANT, "expires_at": "1969-12-31T23:59:59Z"}, "expires_at is 1969-12-31T23:59:59+00:00: give a time"),
+        ({**GRANT, "expires_at": "2300-01-01T00:00:00Z"}, "expires_at is 2300-01-01T00:00:00+00:00: give a time from"),
         ({**GRANT, "effective_at": DAY, "expires_at": DAY}, "expires_at is not after effective_at"),
         ({"kind": "adjust", "adjustment": "a", "credits": "sNaN", "reason": "r", "actor": "m"}, "credits: "),
         ({"kind": "adjust", "adjustment": "a", "credits": "0", "reason": "r", "actor": "m"}, "credits is 0"),

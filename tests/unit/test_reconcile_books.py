@@ -304,4 +304,4 @@ def test_totals_have_the_bound_of_the_worker() -> None:
 
 
 def _gives_credits(value: bytes) -> bool:
-    return json.loads(value)["data"]["kind"] in ("grant", "top_up")
+    return json.loads(value, parse_int=str)["data"]["kind"] in ("grant", "top_up")

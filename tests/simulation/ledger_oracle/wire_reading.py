@@ -149,8 +149,9 @@ def _time(text: str | None) -> datetime | None:
 def _moment(text: str) -> datetime:
     microseconds = instant_us(text)
     assert microseconds is not None
-    # In its own zone a moment may be of the year 1, and of no year in UTC.
-    return _EPOCH + max(timedelta(microseconds=microseconds), datetime.min.replace(tzinfo=UTC) - _EPOCH)
+    # In its own zone a moment may be of the years 1 or 9999, and of no year in UTC.
+    since = max(timedelta(microseconds=microseconds), datetime.min.replace(tzinfo=UTC) - _EPOCH)
+    return _EPOCH + min(since, datetime.max.replace(tzinfo=UTC) - _EPOCH)
 
 
 def _whole(text: str) -> int | str:

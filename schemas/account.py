@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from schemas.identifiers import Account
+from schemas.lot import Lot
 from schemas.plan import Plan, Policy
 
 RefillState = Literal["idle", "requested", "waiting", "suspended"]
@@ -57,6 +58,8 @@ class AccountRow(Struct, array_like=True, gc=False):
     G granted, B burned net of restores, E expired net of reversals, V voided, H held, C charged, R refunded, O owed,
     M billed net of credits. `balance` is the sum of all entries' effects, `unstarted` what lots hold that have not
     begun. `beyond_*` counts what was booked while the gate was closed, `leaked_*` the part of it under enforcement.
+    `first_lot` is the one that charges burn: it changes with nearly every row, and has a row of its own only for what
+    it was while others came first.
     """
 
     account: Account
@@ -100,6 +103,7 @@ class AccountRow(Struct, array_like=True, gc=False):
     opened_at_ms: int = 0
     updated_at_ms: int = 0
     version: int = 0
+    first_lot: Lot | None = None
 
     @property
     def remaining(self) -> int:

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from schemas.identifiers import Account
-from schemas.ledger import BrokenChainError, Entry, canonical_json, entry_hash, first_hash, seal, verify_chain
+from schemas.ledger import BrokenChainError, Entry, canonical_json, entry_hash, first_hash, verify_chain
+from stream.rules.ledger.sealing import seal
 from tests.unit.ledger_story import Story
 from tests.unit.ledger_words import instant
 

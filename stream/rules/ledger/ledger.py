@@ -1,7 +1,7 @@
 """The ledger of one partition: charges, commands and the clock in, entries and notices out."""
 
 from schemas.dead_letter import Reason
-from schemas.ledger import Entry, seal
+from schemas.ledger import Entry
 from schemas.lot import NEVER_MS, Lot
 from schemas.notices import Notice
 from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
@@ -15,6 +15,7 @@ from stream.rules.ledger.corrections import ChargeNow, reprice, void_event
 from stream.rules.ledger.due import DueTimes
 from stream.rules.ledger.opening import give_free_credits, open_book
 from stream.rules.ledger.posting import Cause, Posting
+from stream.rules.ledger.sealing import seal
 from stream.rules.ledger.settle import forget_closed, refresh, settle
 from stream.rules.outcome import Reject
 

@@ -113,9 +113,8 @@ def _waked(resting: bytes) -> Book:
     book.closed = {lot.id: lot for lot in kept.closed}
     for lot in book.lots():
         lot.account = kept.row.account
-    book.first = next((lot for lot in kept.open if lot.started), None)
     find_overage(book)
-    book.give_room(kept.room)
+    book.burn_from(next((lot for lot in kept.open if lot.started), None), kept.room)
     book.quiet_until_ms = kept.quiet_until_ms
     book.late_before_us, book.due_at_ms = kept.late_before_us, kept.due_at_ms
     book.forgotten = kept.forgotten

@@ -8,9 +8,8 @@ from schemas.account import AccountRow
 from schemas.lot import Lot
 from stream.rules.ledger.book import Book
 
-encode_row = msgspec.msgpack.Encoder().encode
-_decode_account = msgspec.msgpack.Decoder(AccountRow).decode
-_decode_lot = msgspec.msgpack.Decoder(Lot).decode
+decode_account = msgspec.msgpack.Decoder(AccountRow).decode
+decode_lot = msgspec.msgpack.Decoder(Lot).decode
 _decode_key = msgspec.json.Decoder(tuple[str, str]).decode
 
 
@@ -38,10 +37,10 @@ class Restoring:
         """Every account, one by one; nothing is kept of it here."""
         while self._accounts:
             account, value = self._accounts.popitem()
-            lots = [_decode_lot(each) for each in self._lots.pop(account, {}).values()]
-            restore(Book(_decode_account(value), lots))
-
-
-def lot_key(account: str, lot: str) -> bytes:
-    """The key of a lot's row, whatever characters the names have."""
-    return msgspec.json.encode((account, lot))
+            row = decode_account(value)
+            lots = {lot.id: lot for lot in map(decode_lot, self._lots.pop(account, {}).values())}
+            first, row.first_lot = row.first_lot, None
+            # The latest that was written of an account is in its row: whatever changed, that was written too.
+            if first is not None:
+                lots[first.id] = first
+            restore(Book(row, list(lots.values())))

@@ -219,7 +219,7 @@ class Account(RuleBasedStateMachine):
             restoring.lot(key, value)
         if self.row:
             restoring.account(ACME.encode(), self.row)
-        restoring.finish(lambda book: ledger.restore(book, self.now_ms))
+        restoring.finish(ledger.restore)
 
     def _write(self, drained: Drained, at: int) -> None:
         """Keep the rows of the first ledger, as changelogs would."""

@@ -95,7 +95,7 @@ def test_a_crash_before_the_commit_meters_nothing_twice_openmeter_4902() -> None
         changelogs.lot(key, value)
     for key, row in rows:
         changelogs.account(key, row)
-    changelogs.finish(lambda each: restored.restore(each, NOON_MS + 39))
+    changelogs.finish(restored.restore)
     restored.version = 2
     book(restored, 40, 100)
     after = restored.drain()

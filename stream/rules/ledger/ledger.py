@@ -22,7 +22,7 @@ from stream.rules.ledger.due import DueTimes
 from stream.rules.ledger.opening import give_free_credits, open_book, opened_by_usage
 from stream.rules.ledger.posting import Cause, Posting
 from stream.rules.ledger.sealing import Sealed, seal
-from stream.rules.ledger.settle import forget_closed, refresh, settle
+from stream.rules.ledger.settle import forget_closed, settle
 from stream.rules.outcome import Reject
 
 Refused = dict[int, Reject]
@@ -207,7 +207,8 @@ class Ledger:
         """What a checkpoint writes; set `version` to the next one's before anything else is booked."""
         for book in self.changed:
             book.absorb(self.version)
-            book.row.version = self.version
+            row = book.row
+            row.version, row.due_at_ms, row.asks = self.version, book.due_at_ms, row.policy.refill is not None
         drained = Drained(self.sealed, self.notices, self.changed, self.version)
         self.sealed, self.notices, self.changed = [], [], []
         return drained
@@ -219,14 +220,13 @@ class Ledger:
             book.absorb(self.version)
         return book
 
-    def restore(self, book: Book, now_ms: int) -> None:
-        """Take an account with its lots from the changelogs."""
-        forget_closed(book, now_ms)
-        refresh(book, caught_up=self.caught_up)
-        self._schedule(book)
-        self.books.add_resting(book)
-        if not self.caught_up and book.row.policy.refill is not None:
-            self._deferred.add(book.row.account)
+    def restore(self, account: str, row: bytes, lots: list[bytes]) -> None:
+        """Take an account by its rows from the changelogs; it is looked at when it is used, or due."""
+        head = self.books.add_resting(account, row, lots)
+        self.due.set(account, head.due_at_ms)
+        self.due_ms = min(self.due_ms, head.due_at_ms)
+        if not self.caught_up and head.asks:
+            self._deferred.add(account)
 
     def _open_by_usage(self, charge: ChargeRow) -> Book | None:
         """The account's book, with its free credits; the charge itself is still to be booked."""

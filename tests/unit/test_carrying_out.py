@@ -18,6 +18,7 @@ from stream.rules.ledger.ledger import Ledger
 from stream.rules.outcome import Reject
 from stream.tables import commands_table
 from tests.unit.booking_scene import CREDIT, DAY_MS, NOON_MS, JsonObject, grant, top_up
+from tests.unit.ledger_charges import charged
 
 EVENT = {"source": "/s", "id": "e", "partition": 0, "offset": 7}
 PAYMENT = {"reference": "p1", "amount_minor": 900, "currency": "EUR"}
@@ -76,7 +77,7 @@ class Told:
         """An event of so many credits."""
         first = len(self.ledger.entries)
         at_us = self.now_ms * 1_000
-        self.ledger.charge("acme", used * CREDIT, 1, "/s", "e", offset, "v1", at_us, self.now_ms)
+        charged(self.ledger, "acme", used * CREDIT, 1, "/s", "e", offset, "v1", at_us, self.now_ms)
         free = ChargeNow(Account("acme"), "/s", "e", self.now_ms, [])
         self.charges[offset] = charge_of(self.ledger.entries[first:]) or free
 

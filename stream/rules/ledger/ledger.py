@@ -17,7 +17,7 @@ from stream.rules.ledger.charge import charge, count_beyond
 from stream.rules.ledger.clock import fire, turn_months
 from stream.rules.ledger.commands import LedgerCommand
 from stream.rules.ledger.corrections import ChargeNow, reprice, void_event
-from stream.rules.ledger.drained import Drained
+from stream.rules.ledger.drained import Drained, Rows
 from stream.rules.ledger.due import DueTimes
 from stream.rules.ledger.opening import give_free_credits, open_book, opened_by_usage
 from stream.rules.ledger.posting import Cause, Posting
@@ -50,6 +50,7 @@ class Ledger:
         self.due_ms = NEVER_MS
         """When the clock has something to do; perhaps nothing any more, never earlier."""
         self._deferred: set[str] = set()
+        self._posted: set[str] = set()
 
     @property
     def entries(self) -> list[Entry]:
@@ -87,8 +88,6 @@ class Ledger:
                 book.version = version
                 changed.append(book)
             lot = book.first_id
-            if not lot and book.row.gate_closed:
-                count_beyond(book.row, cost)
             if not cost:
                 continue
             book.room = room = book.room - cost
@@ -189,6 +188,13 @@ class Ledger:
                 fire(posting)
                 self._finish(settle(posting))
 
+    def go_to(self, now_ms: int, *, caught_up: bool) -> None:
+        """Advance, and note whether the clock is near the present: what is due while it is not is told as delayed."""
+        if not caught_up:
+            self.catch_up(now_ms, caught_up=False)
+        self.advance(now_ms)
+        self.catch_up(now_ms, caught_up=caught_up)
+
     def catch_up(self, now_ms: int, *, caught_up: bool) -> None:
         """Note whether the clock is near the present; once it is, refills that were put off are looked at.
 
@@ -203,14 +209,17 @@ class Ledger:
             if book is not None:
                 self._finish(settle(self._begin(book, Cause("clock", occurred_at_us=now_ms * 1_000), now_ms)))
 
+    def take_sealed(self) -> list[Sealed]:
+        """The entries since the last call, as part of the checkpoint that is booked; they are drained with it."""
+        sealed, self.sealed = self.sealed, []
+        return sealed
+
     def drain(self) -> Drained:
         """What a checkpoint writes; set `version` to the next one's before anything else is booked."""
-        for book in self.changed:
-            book.absorb(self.version)
-            row = book.row
-            row.version, row.due_at_ms, row.asks = self.version, book.due_at_ms, row.policy.refill is not None
-        drained = Drained(self.sealed, self.notices, self.changed, self.version)
-        self.sealed, self.notices, self.changed = [], [], []
+        rows = Rows(self.version)
+        rows.add(self.changed, self._posted)
+        drained = Drained(self.sealed, self.notices, rows.accounts, rows.lots, rows.drift)
+        self.sealed, self.notices, self.changed, self._posted = [], [], [], set()
         return drained
 
     def book(self, account: str) -> Book | None:
@@ -314,8 +323,10 @@ class Ledger:
         if book.version != self.version:
             book.version = self.version
             self.changed.append(book)
+        self._posted.add(row.account)
         if not self.caught_up and row.policy.refill is not None:
             self._deferred.add(row.account)
+        book.asks = row.policy.refill is not None
         self._schedule(book)
 
     def _schedule(self, book: Book) -> None:

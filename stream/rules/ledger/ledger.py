@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from schemas.account import BillLine
 from schemas.charge import ChargeRow
 from schemas.credits import FREE_GRANT_MICROCREDITS
 from schemas.dead_letter import Reason
-from schemas.ledger import BurnedEntry, CanonicalEntry, Entry, OwedEntry, encode_canonical, entry_of
+from schemas.ledger import Entry, canonical_json, encode_canonical, entry_of
 from schemas.lot import NEVER_MS
 from schemas.notices import Notice
 from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
@@ -92,48 +93,55 @@ class Ledger:
                 continue
             book.room = room = book.room - cost
             book.sequence = sequence = book.sequence + 1
-            balance = str(room + book.balance_over_room or "")
             head = book.head
             if lot:
                 line = encode(
-                    BurnedEntry(
+                    (
                         account,
-                        balance,
-                        booked_at_ms,
-                        "event",
-                        event_id,
-                        now_ms,
+                        sequence,
                         "burned",
-                        lot,
                         f"-{cost}",
-                        occurred_at_us,
+                        "0",
+                        "0",
+                        str(room + book.balance_over_room),
+                        lot,
+                        "event",
+                        source,
+                        event_id,
                         offset,
                         rate_card,
-                        sequence,
-                        source,
+                        occurred_at_us,
+                        now_ms,
+                        booked_at_ms,
                     )
                 )
             elif book.line is None:
                 line = encode(
-                    OwedEntry(
+                    (
                         account,
-                        balance,
-                        booked_at_ms,
-                        "event",
-                        book.overage,
-                        event_id,
-                        now_ms,
-                        "owed",
-                        occurred_at_us,
-                        offset,
-                        str(cost),
-                        rate_card,
                         sequence,
+                        "owed",
+                        "0",
+                        str(cost),
+                        "0",
+                        str(room + book.balance_over_room),
+                        "",
+                        "event",
                         source,
+                        event_id,
+                        offset,
+                        rate_card,
+                        occurred_at_us,
+                        now_ms,
+                        booked_at_ms,
+                        False,
+                        0,
+                        0,
+                        book.overage,
                     )
                 )
             else:
-                line = encode(self._billed(row, book))
+                line = canonical_json(self._billed(row, book, book.line))
             sealed.append((head, line))
             book.head = sha256(head + line).digest()
         return refused
@@ -242,51 +250,54 @@ class Ledger:
         account, source, event_id, _, _, _, _, _, _, _, rate_card, occurred_at_us, now_ms, offset = charge
         book = opened_by_usage(account, now_ms)
         self.books.add(book)
-        amount, free = str(FREE_GRANT_MICROCREDITS), book.first_id
+        amount = str(FREE_GRANT_MICROCREDITS)
         line = encode_canonical(
-            CanonicalEntry(
+            (
                 account,
+                1,
+                "granted",
                 amount,
-                booked_at_ms=self.booked_at_ms,
-                cause="event",
-                id=event_id,
-                ingested_at_ms=now_ms,
-                kind="granted",
-                lot=free,
-                lot_microcredits=amount,
-                occurred_at_us=occurred_at_us,
-                offset=offset,
-                rate_card=rate_card,
-                sequence=1,
-                source=source,
+                "0",
+                "0",
+                amount,
+                book.first_id,
+                "event",
+                source,
+                event_id,
+                offset,
+                rate_card,
+                occurred_at_us,
+                now_ms,
+                self.booked_at_ms,
             )
         )
         self.sealed.append((book.head, line))
         book.head = hashlib.sha256(book.head + line).digest()
         return book
 
-    def _billed(self, charge: ChargeRow, book: Book) -> CanonicalEntry:
+    def _billed(self, charge: ChargeRow, book: Book, line: BillLine) -> Entry:
         """The entry of a simple charge that is all overage on a bill."""
         account, source, event_id, _, _, _, _, _, cost, _, rate_card, occurred_at_us, now_ms, offset = charge
-        row, line = book.row, book.line
-        assert line is not None  # noqa: S101  who calls has looked
-        return CanonicalEntry(
+        return Entry(
             account,
-            str(row.balance or ""),
-            str(cost),
-            self.booked_at_ms,
-            "event",
-            line.currency,
-            event_id,
-            now_ms,
+            book.sequence,
             "billed",
-            occurred_at_us=occurred_at_us,
-            offset=offset,
-            period_start_ms=line.period_start_ms,
+            0,
+            0,
+            cost,
+            book.row.balance,
+            "",
+            "event",
+            source,
+            event_id,
+            offset,
+            rate_card,
+            occurred_at_us,
+            now_ms,
+            self.booked_at_ms,
             price_micros=line.price_micros,
-            rate_card=rate_card,
-            sequence=book.sequence,
-            source=source,
+            period_start_ms=line.period_start_ms,
+            detail=line.currency,
         )
 
     def _post_charge(self, row: ChargeRow) -> Reject | None:

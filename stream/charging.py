@@ -139,7 +139,7 @@ class Charging:
                 priced_at_ms, from_us, until_us, card = self._window
             quantity = used.quantity
             price = None
-            if card is not None and from_us <= occurred_at_us < until_us and not (book and book.row.lines):
+            if card is not None and from_us <= occurred_at_us < until_us and not (book and book.lines):
                 price = card.prices.get(used.node)
             if price is not None and type(quantity) is int and price.flat_microcredits is not None:
                 cost = price.flat_microcredits * quantity

@@ -16,7 +16,7 @@ from stream.engine.partition import (
     Checkpoint,
     Partition,
 )
-from stream.engine.processor import NEVER_MS, Log
+from stream.engine.processor import NEVER_MS, Log, LookUp
 from stream.engine.progress import Progress, TopicIdentity, Topology, version_of
 from stream.engine.tables import Table
 
@@ -32,6 +32,7 @@ class Recorder:
         self.logs: Sequence[Log] = ()
         self.calls: list[tuple[object, ...]] = []
         self.due_ms = NEVER_MS
+        self.wanted: Sequence[LookUp] = ()
         self.fails = ""
 
     def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:
@@ -40,6 +41,13 @@ class Recorder:
             return clock_ms
         self._note("apply", version, len(runs))
         return clock_ms + 10
+
+    def look_ups(self, runs: Sequence[Run]) -> Sequence[LookUp]:
+        self._note("look_ups", len(runs))
+        return self.wanted
+
+    def answer(self, look_ups: Sequence[LookUp]) -> None:
+        self._note("answer", *look_ups)
 
     def drain(self, version: int, booked_at_ms: int) -> list[Record]:
         self._note("drain", version, booked_at_ms)

@@ -1,11 +1,11 @@
 """What the engine asks of the pipeline that it carries: one processor for each partition that a worker owns."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from stream.engine.lane import Run
 from stream.engine.outbox import Record
-from stream.engine.tables import Table
+from stream.engine.tables import Changelogged
 
 NEVER_MS = (1 << 63) - 1
 """Later than any clock."""
@@ -58,7 +58,7 @@ class Processor(Protocol):
     """The tables, logs and rules of one partition. Applying is synchronous and does no I/O."""
 
     @property
-    def tables(self) -> Sequence[Table[Any, Any]]:
+    def tables(self) -> Sequence[Changelogged]:
         """Restored from their changelogs."""
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from schemas.account import AccountHead, AccountRow
+from schemas.account import BalanceHead, account_of
 from schemas.identifiers import Account
 from schemas.lot import Lot
 from stream.rules.ledger.book import Book
@@ -17,8 +17,8 @@ MOST_AWAKE = 20_000
 """Books in each of the two generations that are awake."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[AccountRow, list[Lot]]).decode
-_decode_head = msgspec.msgpack.Decoder(tuple[AccountHead, msgspec.Raw]).decode
+_decode = msgspec.msgpack.Decoder(tuple[msgspec.Raw, list[Lot]]).decode
+_decode_head = msgspec.msgpack.Decoder(tuple[BalanceHead, msgspec.Raw]).decode
 _UNNAMED = Account("")
 _AWAKE = b""
 
@@ -62,14 +62,9 @@ class Books:
         found: list[tuple[int, str]] = []
         for account, resting in list(self._resting.items()):
             if resting:
-                head = _decode_head(resting)[0]
-                left = head.held - head.unstarted - head.owed
+                left = _decode_head(resting)[0].remaining
             else:
-                book = self.recent.get(account) or self._older[account]
-                # What simple charges took since the row was absorbed is not in it yet.
-                left = book.row.remaining
-                if book.line is None:
-                    left -= book.absorbed_room - book.room
+                left = (self.recent.get(account) or self._older[account]).remaining
             found.append((left, account))
         return found
 
@@ -78,7 +73,7 @@ class Books:
         self._resting[book.account] = _AWAKE
         self.recent[book.account] = book
 
-    def add_resting(self, account: str, row: bytes, lots: list[bytes]) -> AccountHead:
+    def add_resting(self, account: str, row: bytes, lots: list[bytes]) -> BalanceHead:
         """An account that was restored, by its rows as they were written: a million of them are not awake at once."""
         resting = _encode((msgspec.Raw(row), [msgspec.Raw(lot) for lot in lots]))
         self._resting[account] = resting
@@ -93,13 +88,17 @@ class Books:
 
 
 def _at_rest(book: Book) -> bytes:
-    for lot in book.lots():
+    lots = [lot for lot in book.lots() if lot is not book.first]
+    for lot in lots:
         lot.account = _UNNAMED
-    return _encode((book.row, list(book.lots())))
+    if not book.posted:
+        book.post()
+    return _encode((msgspec.Raw(book.encoded(book.version)), lots))
 
 
 def _waked(resting: bytes) -> Book:
-    row, rows = _decode(resting)
+    balance, rows = _decode(resting)
+    row = account_of(balance)
     lots = {lot.id: lot for lot in rows}
     first, row.first_lot = row.first_lot, None
     if first is not None:

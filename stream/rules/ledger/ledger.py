@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from schemas.account import BillLine
 from schemas.charge import ChargeRow
 from schemas.credits import FREE_GRANT_MICROCREDITS
 from schemas.dead_letter import Reason
-from schemas.ledger import BurnedEntry, CanonicalEntry, Entry, OwedEntry, encode_canonical, entry_of
+from schemas.ledger import Entry, canonical_json, encode_canonical, entry_of
 from schemas.lot import NEVER_MS
 from schemas.notices import Notice
 from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
@@ -17,7 +18,7 @@ from stream.rules.ledger.charge import charge, count_beyond
 from stream.rules.ledger.clock import fire, turn_months
 from stream.rules.ledger.commands import LedgerCommand
 from stream.rules.ledger.corrections import ChargeNow, reprice, void_event
-from stream.rules.ledger.drained import Drained
+from stream.rules.ledger.drained import Drained, Rows
 from stream.rules.ledger.due import DueTimes
 from stream.rules.ledger.opening import give_free_credits, open_book, opened_by_usage
 from stream.rules.ledger.posting import Cause, Posting
@@ -50,6 +51,7 @@ class Ledger:
         self.due_ms = NEVER_MS
         """When the clock has something to do; perhaps nothing any more, never earlier."""
         self._deferred: set[str] = set()
+        self._posted: set[str] = set()
 
     @property
     def entries(self) -> list[Entry]:
@@ -87,54 +89,59 @@ class Ledger:
                 book.version = version
                 changed.append(book)
             lot = book.first_id
-            if not lot and book.row.gate_closed:
-                count_beyond(book.row, cost)
             if not cost:
                 continue
             book.room = room = book.room - cost
             book.sequence = sequence = book.sequence + 1
-            balance = str(room + book.balance_over_room or "")
             head = book.head
             if lot:
                 line = encode(
-                    BurnedEntry(
+                    (
                         account,
-                        balance,
-                        booked_at_ms,
-                        "event",
-                        event_id,
-                        now_ms,
+                        sequence,
                         "burned",
-                        lot,
                         f"-{cost}",
-                        occurred_at_us,
+                        "0",
+                        "0",
+                        str(room + book.balance_over_room),
+                        lot,
+                        "event",
+                        source,
+                        event_id,
                         offset,
                         rate_card,
-                        sequence,
-                        source,
+                        occurred_at_us,
+                        now_ms,
+                        booked_at_ms,
                     )
                 )
             elif book.line is None:
                 line = encode(
-                    OwedEntry(
+                    (
                         account,
-                        balance,
-                        booked_at_ms,
-                        "event",
-                        book.overage,
-                        event_id,
-                        now_ms,
-                        "owed",
-                        occurred_at_us,
-                        offset,
-                        str(cost),
-                        rate_card,
                         sequence,
+                        "owed",
+                        "0",
+                        str(cost),
+                        "0",
+                        str(room + book.balance_over_room),
+                        "",
+                        "event",
                         source,
+                        event_id,
+                        offset,
+                        rate_card,
+                        occurred_at_us,
+                        now_ms,
+                        booked_at_ms,
+                        False,
+                        0,
+                        0,
+                        book.overage,
                     )
                 )
             else:
-                line = encode(self._billed(row, book))
+                line = canonical_json(self._billed(row, book, book.line))
             sealed.append((head, line))
             book.head = sha256(head + line).digest()
         return refused
@@ -189,6 +196,13 @@ class Ledger:
                 fire(posting)
                 self._finish(settle(posting))
 
+    def go_to(self, now_ms: int, *, caught_up: bool) -> None:
+        """Advance, and note whether the clock is near the present: what is due while it is not is told as delayed."""
+        if not caught_up:
+            self.catch_up(now_ms, caught_up=False)
+        self.advance(now_ms)
+        self.catch_up(now_ms, caught_up=caught_up)
+
     def catch_up(self, now_ms: int, *, caught_up: bool) -> None:
         """Note whether the clock is near the present; once it is, refills that were put off are looked at.
 
@@ -203,14 +217,17 @@ class Ledger:
             if book is not None:
                 self._finish(settle(self._begin(book, Cause("clock", occurred_at_us=now_ms * 1_000), now_ms)))
 
+    def take_sealed(self) -> list[Sealed]:
+        """The entries since the last call, as part of the checkpoint that is booked; they are drained with it."""
+        sealed, self.sealed = self.sealed, []
+        return sealed
+
     def drain(self) -> Drained:
         """What a checkpoint writes; set `version` to the next one's before anything else is booked."""
-        for book in self.changed:
-            book.absorb(self.version)
-            row = book.row
-            row.version, row.due_at_ms, row.asks = self.version, book.due_at_ms, row.policy.refill is not None
-        drained = Drained(self.sealed, self.notices, self.changed, self.version)
-        self.sealed, self.notices, self.changed = [], [], []
+        rows = Rows(self.version)
+        rows.add(self.changed, self._posted)
+        drained = Drained(self.sealed, self.notices, rows.accounts, rows.lots, rows.drift)
+        self.sealed, self.notices, self.changed, self._posted = [], [], [], set()
         return drained
 
     def book(self, account: str) -> Book | None:
@@ -233,51 +250,54 @@ class Ledger:
         account, source, event_id, _, _, _, _, _, _, _, rate_card, occurred_at_us, now_ms, offset = charge
         book = opened_by_usage(account, now_ms)
         self.books.add(book)
-        amount, free = str(FREE_GRANT_MICROCREDITS), book.first_id
+        amount = str(FREE_GRANT_MICROCREDITS)
         line = encode_canonical(
-            CanonicalEntry(
+            (
                 account,
+                1,
+                "granted",
                 amount,
-                booked_at_ms=self.booked_at_ms,
-                cause="event",
-                id=event_id,
-                ingested_at_ms=now_ms,
-                kind="granted",
-                lot=free,
-                lot_microcredits=amount,
-                occurred_at_us=occurred_at_us,
-                offset=offset,
-                rate_card=rate_card,
-                sequence=1,
-                source=source,
+                "0",
+                "0",
+                amount,
+                book.first_id,
+                "event",
+                source,
+                event_id,
+                offset,
+                rate_card,
+                occurred_at_us,
+                now_ms,
+                self.booked_at_ms,
             )
         )
         self.sealed.append((book.head, line))
         book.head = hashlib.sha256(book.head + line).digest()
         return book
 
-    def _billed(self, charge: ChargeRow, book: Book) -> CanonicalEntry:
+    def _billed(self, charge: ChargeRow, book: Book, line: BillLine) -> Entry:
         """The entry of a simple charge that is all overage on a bill."""
         account, source, event_id, _, _, _, _, _, cost, _, rate_card, occurred_at_us, now_ms, offset = charge
-        row, line = book.row, book.line
-        assert line is not None  # noqa: S101  who calls has looked
-        return CanonicalEntry(
+        return Entry(
             account,
-            str(row.balance or ""),
-            str(cost),
-            self.booked_at_ms,
-            "event",
-            line.currency,
-            event_id,
-            now_ms,
+            book.sequence,
             "billed",
-            occurred_at_us=occurred_at_us,
-            offset=offset,
-            period_start_ms=line.period_start_ms,
+            0,
+            0,
+            cost,
+            book.row.balance,
+            "",
+            "event",
+            source,
+            event_id,
+            offset,
+            rate_card,
+            occurred_at_us,
+            now_ms,
+            self.booked_at_ms,
             price_micros=line.price_micros,
-            rate_card=rate_card,
-            sequence=book.sequence,
-            source=source,
+            period_start_ms=line.period_start_ms,
+            detail=line.currency,
         )
 
     def _post_charge(self, row: ChargeRow) -> Reject | None:
@@ -314,8 +334,10 @@ class Ledger:
         if book.version != self.version:
             book.version = self.version
             self.changed.append(book)
+        self._posted.add(row.account)
         if not self.caught_up and row.policy.refill is not None:
             self._deferred.add(row.account)
+        book.asks = row.policy.refill is not None
         self._schedule(book)
 
     def _schedule(self, book: Book) -> None:

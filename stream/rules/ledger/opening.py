@@ -42,7 +42,7 @@ def opened_by_usage(account: str, now_ms: int) -> Book:
     row.sequence = row.grants = 1
     row.granted = row.held = row.balance = row.base = amount
     # What is left is above zero, so that this one is armed.
-    row.alarms = [Alarm(armed=True, number=1)]
+    row.alarms = (Alarm(armed=True, number=1),)
     row.armings = 1
     row.updated_at_ms = now_ms
     book.open = [lot]

@@ -1,11 +1,10 @@
 """What ends every posting: repayment, then thresholds, gate and refill, once; then what the next charge may skip."""
 
-from schemas.account import AccountRow
+from schemas.account import AccountRow, find_line
 from schemas.lot import NEVER_MS
 from schemas.plan import Mode
 from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.ledger import refill
-from stream.rules.ledger.billing import find_line
 from stream.rules.ledger.book import FORGET_CLOSED_MS, Book
 from stream.rules.ledger.charge import overage_room, repay
 from stream.rules.ledger.posting import Posting
@@ -89,4 +88,4 @@ def forget_closed(book: Book, now_ms: int) -> None:
     old = [lot for lot in book.closed.values() if now_ms - lot.closed_at_ms > FORGET_CLOSED_MS]
     for lot in old:
         del book.closed[lot.id]
-        book.forgotten.append(lot.id)
+        book.forgotten = (*book.forgotten, lot.id)

@@ -11,6 +11,7 @@ from stream.corrections import Corrections
 from stream.dedup_log import DedupLog
 from stream.engine.lane import MANY, Run
 from stream.engine.outbox import Record
+from stream.engine.processor import LookUp
 from stream.engine.tables import Table
 from stream.ledger_tables import LedgerTables
 from stream.outputs import Outputs
@@ -75,6 +76,13 @@ class Pipeline:
             clock_ms = book(records, clock_ms)
         self._clock_ms = clock_ms
         return clock_ms
+
+    def look_ups(self, runs: Sequence[Run]) -> Sequence[LookUp]:  # noqa: ARG002  the protocol's
+        """Nothing that is booked here depends on what was written."""
+        return ()
+
+    def answer(self, look_ups: Sequence[LookUp]) -> None:
+        """Nothing is asked for."""
 
     def adopt(self, broadcast: object) -> None:
         """Price with these rate cards from the next batch on."""

@@ -12,6 +12,7 @@ from sinks.answers import FORMATS
 from sinks.charged import add_charged
 from sinks.migrate import SchemaError, migrate
 from sinks.notify.command import add_notify
+from sinks.notify.redeliver import RedeliveryFailedError
 from sinks.query import QueryError, ask, parse_hour, read_queries
 from sinks.reconcile.command import add_reconcile
 from sinks.reconcile.log import LogError
@@ -48,6 +49,7 @@ _FAILURES = (
     UnclearError,
     KafkaException,
     LogError,
+    RedeliveryFailedError,
     SinkBehindError,
 )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import queue
 import ssl
 import threading
@@ -112,5 +113,8 @@ def _told(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"its certificate is not trusted: {error.certificate_error}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection: {error.os_error.strerror or type(error.os_error).__name__}"
+        number = error.os_error.errno or 0
+        # asyncio's own words name the address; a name that cannot be looked up has a negative number.
+        told = os.strerror(number) if number > 0 else error.os_error.strerror
+        return f"no connection: {told or type(error.os_error).__name__}"
     return f"no answer: {type(error).__name__}"

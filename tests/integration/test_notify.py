@@ -120,9 +120,9 @@ def test_a_killed_notifier_loses_nothing_and_repeats_only_what_was_on_its_way(
     # At each kill up to 8 were on their way, and those that were just settled were not yet committed.
     assert len(receiver.ids) <= 60 + 2 * 8 + 13 + 20
     assert receiver.forged == []
-    for account in range(7):
-        arrived = dict.fromkeys(identity for identity in receiver.ids if int(identity[1:]) % 7 == account)
-        assert list(arrived) == ids[account::7]
+    for first in range(7):
+        arrived = dict.fromkeys(identity for identity in receiver.ids if int(identity[1:]) % 7 == first)
+        assert list(arrived) == ids[first::7]
     assert scene.letters == []
 
 

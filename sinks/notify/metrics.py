@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from schemas.undelivered_notice import NoticeKind
+from schemas.undelivered_notice import NoticeKind, Reason
 from sinks.metrics import LOOP_LIMIT_SECONDS, Metric
 from sinks.notify.answers import Answer
 from sinks.notify.queue import NoticeQueue
@@ -39,6 +39,10 @@ class NotifyMetrics:
         self._metrics: dict[str, Any] = {metric.name: self._made(metric) for metric in METRICS}
         self._turned_at = time.monotonic()
         self._joined = False
+        # A counter that begins at 1 would have risen by nothing, as Prometheus sees it.
+        for kind in get_args(NoticeKind):
+            for reason in get_args(Reason):
+                self._of("undelivered_total").labels(kind, reason)
 
     def _made(self, metric: Metric) -> Any:
         options = {"buckets": _BUCKETS} if metric.type == "histogram" else {}

@@ -35,6 +35,12 @@ class _Partition:
         self.open: dict[int, None] = {}
         self.told = (committed, "")
 
+    def go_back(self, offset: int) -> None:
+        """Reading begins again there, as of a topic that was made again: what is behind it counts as open."""
+        self.settled_until = 0
+        self.open_before.clear()
+        self.open = {each: None for each in self.open if each < offset}
+
     def commit(self) -> tuple[int, str]:
         offset = next(iter(self.open), self.next)
         # What is not read again yet is as the last notifier left it.
@@ -78,7 +84,9 @@ class Positions:
     def read(self, place: Place, offset: int) -> bool:
         """Whether the record is open, now that it is read: False if an earlier notifier settled it."""
         partition = self._partitions[place]
-        partition.next = max(partition.next, offset + 1)
+        if offset < partition.next:
+            partition.go_back(offset)
+        partition.next = offset + 1
         if offset < partition.settled_until and offset not in partition.open_before:
             return False
         partition.open_before.discard(offset)

@@ -60,6 +60,23 @@ def test_a_long_note_is_cut_and_stays_within_what_kafka_keeps() -> None:
     assert opened == [*range(0, 512, 2), *range(512, 100_000)]
 
 
+def test_a_topic_that_was_made_again_is_read_from_its_beginning() -> None:
+    """Its offsets are below what was committed of the old one: none of them counts as settled."""
+    made = positions(100, '{"until":120,"open":[3]}')
+    assert [made.read(PLACE, offset) for offset in range(3)] == [True] * 3
+    made.settle(PLACE, 0)
+    assert made.due() == {PLACE: (1, '{"until":3,"open":[0,1]}')}
+
+
+def test_what_is_open_before_a_place_that_is_read_again_stays_open() -> None:
+    """What is behind it is read again itself."""
+    made = positions(0)
+    assert all(made.read(PLACE, offset) for offset in range(4))
+    assert made.read(PLACE, 2)
+    made.settle(PLACE, 2)
+    assert made.due() == {PLACE: (0, '{"until":3,"open":[0,1]}')}
+
+
 def test_of_partitions_that_are_not_ours_nothing_is_noted() -> None:
     """A late answer for a lost partition changes nothing."""
     made = positions(0)

@@ -1,4 +1,4 @@
-"""The sink's command line: migrate, worker, query, reconcile, charged."""
+"""The sink's command line: migrate, worker, query, reconcile, charged, notify, redeliver."""
 
 import argparse
 import logging
@@ -11,6 +11,8 @@ from schemas.settings import BadSettingError, load_settings
 from sinks.answers import FORMATS
 from sinks.charged import add_charged
 from sinks.migrate import SchemaError, migrate
+from sinks.notify.command import add_notify
+from sinks.notify.redeliver import RedeliveryFailedError
 from sinks.query import QueryError, ask, parse_hour, read_queries
 from sinks.reconcile.command import add_reconcile
 from sinks.reconcile.log import LogError
@@ -27,6 +29,7 @@ Settings come from the environment, or from a file that NAME_FILE names:
   CREDITSTREAM_BOOTSTRAP_SERVERS, CREDITSTREAM_TOPIC_PREFIX, CREDITSTREAM_APP
   CREDITSTREAM_HTTP_HOST, CREDITSTREAM_HTTP_PORT (0: none)
   CREDITSTREAM_SINK_FLUSH_ROWS, _SINK_FLUSH_BYTES, _SINK_FLUSH_INTERVAL_MS, _SINK_REWIND_MINUTES
+  CREDITSTREAM_NOTIFY_...: see `python -m sinks notify --help`
 
 Exit codes: 0 done, 1 it failed, 2 a setting or an argument cannot be used, 3 reconcile found drift.
 """
@@ -46,6 +49,7 @@ _FAILURES = (
     UnclearError,
     KafkaException,
     LogError,
+    RedeliveryFailedError,
     SinkBehindError,
 )
 
@@ -86,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_query(commands)
     add_reconcile(commands)
     add_charged(commands)
+    add_notify(commands)
     return parser
 
 

@@ -12,9 +12,10 @@ from stream.admission import admitted
 from stream.replay.choice import Chosen
 from stream.replay.feeder import ReplayFailedError
 from stream.replay.files import BadFileError, read_charged, read_repairs, write_identities
-from stream.replay.letters import LetterPlace, UnreadableTopicError
+from stream.replay.letters import LetterPlace
 from stream.replay.run import Outcome, Replay
 from stream.settings import WorkerSettings
+from stream.topic_reader import UnreadableTopicError
 
 _USAGE_ERROR = 2
 _OF_THE_SINK = {Reason.REFUSED_BY_CLICKHOUSE, Reason.UNDECODABLE}

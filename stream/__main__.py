@@ -9,12 +9,14 @@ from schemas.settings import BadSettingError
 from stream.admission import NotAdmittedError, admitted
 from stream.create_topics import create_topics
 from stream.engine import topics as topic_checks
+from stream.explain import command as explaining
 from stream.replay.command import EPILOG, add_arguments, replay
 from stream.settings import WorkerSettings, load_worker_settings
 
 logger = logging.getLogger("stream")
 
 _USAGE_ERROR = 2
+_TOOLS = {"replay": replay, "explain": explaining.explain}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Their DEBUG and chatter cost more than the pipeline.
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     try:
-        if command == "replay":
-            return replay(settings, options)
+        if command in _TOOLS:
+            return _TOOLS[command](settings, options)
         return {"worker": _worker, "create-topics": _create_topics}[command](settings)
     except NotAdmittedError as error:
         print(error, file=sys.stderr)
@@ -54,7 +56,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(feeding)
-    for each in (worker, create, feeding):
+    why = commands.add_parser(
+        "explain",
+        help="say why an account's balance is what it is",
+        epilog=explaining.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    explaining.add_arguments(why)
+    for each in (worker, create, feeding, why):
         each.add_argument("--bootstrap-servers", help="Kafka, as host:port,host:port (default 127.0.0.1:9092)")
         each.add_argument("--topic-prefix", help="put before every topic's name")
         each.add_argument("--app", help="name of the worker group and of its state topics (default creditstream)")

@@ -113,9 +113,7 @@ def _until(consumer: Consumer, span: Span) -> Iterator[Message]:
     heard_at = time.monotonic()
     while True:
         messages = consumer.consume(_BATCH_RECORDS, _WAIT_SECONDS)
-        if messages:
-            heard_at = time.monotonic()
-        elif time.monotonic() - heard_at > _LONGEST_SILENCE_SECONDS:
+        if not messages and time.monotonic() - heard_at > _LONGEST_SILENCE_SECONDS:
             raise UnreadableTopicError(
                 f"{span.topic}/{span.partition} was silent for {_LONGEST_SILENCE_SECONDS:.0f} s: try again"
             )
@@ -130,3 +128,6 @@ def _until(consumer: Consumer, span: Span) -> Iterator[Message]:
                 return
             else:
                 yield message
+        if messages:
+            # Only now: whoever takes them may take his time.
+            heard_at = time.monotonic()

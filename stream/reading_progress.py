@@ -1,0 +1,36 @@
+"""Tells on stderr how far a long read is."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from confluent_kafka import Message
+
+from stream.topic_reader import Span
+
+_SECONDS_BETWEEN_LINES = 2.0
+
+
+class ReadingProgress:
+    """A line every two seconds: how much of the spans was read, by their offsets."""
+
+    def __init__(self, spans: Sequence[Span], what: str, *, quiet: bool) -> None:
+        self._spans = {(span.topic, span.partition): span for span in spans}
+        self._total = sum(span.end - span.first for span in spans)
+        self._what = what
+        self._quiet = quiet
+
+    def watch(self, records: Iterator[Message]) -> Iterator[Message]:
+        """The same records."""
+        done, current, said_at = 0, None, time.monotonic()
+        for message in records:
+            span = self._spans[message.topic() or "", message.partition() or 0]
+            if current is not None and span != current:
+                done += current.end - current.first
+            current = span
+            now = time.monotonic()
+            if not self._quiet and now - said_at >= _SECONDS_BETWEEN_LINES:
+                said_at = now
+                read = done + (message.offset() or 0) + 1 - span.first
+                print(f"{read:,} of {self._total:,} {self._what} read", file=sys.stderr, flush=True)
+            yield message

@@ -12,11 +12,12 @@ from stream.engine import topics as topic_checks
 from stream.explain import command as explaining
 from stream.replay.command import EPILOG, add_arguments, replay
 from stream.settings import WorkerSettings, load_worker_settings
+from stream.simulate import command as simulating
 
 logger = logging.getLogger("stream")
 
 _USAGE_ERROR = 2
-_TOOLS = {"replay": replay, "explain": explaining.explain}
+_TOOLS = {"replay": replay, "explain": explaining.explain, "simulate": simulating.simulate}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +64,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     explaining.add_arguments(why)
-    for each in (worker, create, feeding, why):
+    what_if = commands.add_parser(
+        "simulate",
+        help="say what recorded usage would have cost by another rate card",
+        epilog=simulating.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    simulating.add_arguments(what_if)
+    for each in (worker, create, feeding, why, what_if):
         each.add_argument("--bootstrap-servers", help="Kafka, as host:port,host:port (default 127.0.0.1:9092)")
         each.add_argument("--topic-prefix", help="put before every topic's name")
         each.add_argument("--app", help="name of the worker group and of its state topics (default creditstream)")

@@ -2,27 +2,11 @@
 
 from collections.abc import Iterator
 
-import msgspec
 from confluent_kafka import Message
-from msgspec import Raw, Struct
 
 from schemas.charge import Charge
+from stream.charge_batches import BatchHead, charges_in, read_head
 from stream.explain.asked import Event
-from stream.topic_reader import UnreadableTopicError
-
-
-class _Head(Struct, array_like=True):
-    """A ChargeBatch whose charges are not looked at yet."""
-
-    partition: int
-    version: int
-    sequence: int
-    booked_at_ms: int
-    charges: Raw
-
-
-_decode_head = msgspec.msgpack.Decoder(_Head).decode
-_decode_charges = msgspec.msgpack.Decoder(list[Charge]).decode
 
 
 class AccountCharges:
@@ -34,7 +18,6 @@ class AccountCharges:
 
     def __init__(self, account: str, records: Iterator[Message], event: Event | None = None) -> None:
         self._account = account
-        self._name = account.encode()
         self._event = event
         self._records = records
         self._held: dict[int, Charge] = {}
@@ -60,20 +43,12 @@ class AccountCharges:
             self._charges(self._next)
             self._next = self._read()
 
-    def _read(self) -> _Head | None:
+    def _read(self) -> BatchHead | None:
         message = next(self._records, None)
-        if message is None:
-            return None
-        try:
-            return _decode_head(message.value() or b"")
-        except msgspec.MsgspecError as error:
-            place = f"{message.topic()}/{message.partition()}/{message.offset()}"
-            raise UnreadableTopicError(f"{place} is no batch of charges: {error}") from None
+        return None if message is None else read_head(message)
 
-    def _charges(self, head: _Head) -> list[Charge]:
-        if self._name not in bytes(head.charges):
-            return []
-        charges = [charge for charge in _decode_charges(head.charges) if charge.account == self._account]
+    def _charges(self, head: BatchHead) -> list[Charge]:
+        charges = charges_in(head, self._account)
         if self._event is not None and self.of_event is None:
             self.of_event = next((each for each in charges if (each.source, each.id) == self._event), None)
         return charges

@@ -1,5 +1,6 @@
 """Recorded usage from ClickHouse's charges: all that was ever booked, unless a TTL removed it."""
 
+import logging
 from collections.abc import Iterator
 
 import clickhouse_connect
@@ -8,6 +9,10 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.clickhouse_settings import ClickHouseSettings
 from stream.simulate.chosen import Chosen, Recorded
+
+# The client logs what it raises, too.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 _LONGEST_MESSAGE = 1_000
 # Equal quantities are priced once. What does not fit into memory is grouped on disk.

@@ -5,6 +5,10 @@ from typing import Literal, NamedTuple
 By = Literal["account", "node", "agent", "channel"]
 
 
+class UnreadableChargesError(Exception):
+    """ClickHouse does not answer, or not to us; the text says where it was asked, and what it said."""
+
+
 class Chosen(NamedTuple):
     """Charges of events that occurred from `from_ms` until before `until_ms`; an empty condition leaves it out.
 

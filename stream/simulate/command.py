@@ -17,8 +17,7 @@ from stream.moments import parse_moment
 from stream.reading_progress import ReadingProgress
 from stream.rules.pricing import BadRateCardError, compile_card
 from stream.settings import WorkerSettings
-from stream.simulate.chosen import By, Chosen
-from stream.simulate.from_clickhouse import UnreadableChargesError, clickhouse_charges, place_of
+from stream.simulate.chosen import By, Chosen, UnreadableChargesError
 from stream.simulate.from_kafka import MARGIN_MS, KafkaCharges
 from stream.simulate.show import FORMATS, Answer, left_out_lines
 from stream.simulate.simulation import Simulation
@@ -103,6 +102,9 @@ def _is_from_clickhouse(asked: str | None) -> bool:
 
 
 def _from_clickhouse(simulation: Simulation, chosen: Chosen) -> tuple[str, tuple[str, ...]]:
+    # Workers have this command line too, and its client takes a quarter of a second to import.
+    from stream.simulate.from_clickhouse import clickhouse_charges, place_of
+
     clickhouse = load_settings(ClickHouseSettings)
     simulation.take(clickhouse_charges(clickhouse, chosen))
     return f"charges from {place_of(clickhouse)}", ()

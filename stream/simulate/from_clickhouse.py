@@ -8,7 +8,7 @@ from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.clickhouse_settings import ClickHouseSettings
-from stream.simulate.chosen import Chosen, Recorded
+from stream.simulate.chosen import Chosen, Recorded, UnreadableChargesError
 
 # The client logs what it raises, too.
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
@@ -25,10 +25,6 @@ WHERE occurred_at >= fromUnixTimestamp64Milli({{from_ms:Int64}}, 'UTC')
     AND (empty({{priced_by:Array(String)}}) OR has({{priced_by:Array(String)}}, rate_card))
 GROUP BY {by}, node, quantity_micros
 SETTINGS max_bytes_before_external_group_by = 1000000000"""
-
-
-class UnreadableChargesError(Exception):
-    """ClickHouse does not answer, or not to us; the text says where it was asked, and what it said."""
 
 
 def clickhouse_charges(settings: ClickHouseSettings, chosen: Chosen) -> Iterator[Recorded]:

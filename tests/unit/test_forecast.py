@@ -79,21 +79,21 @@ DAYS = [[1] * 24, [2] * 24, [0] * 12 + [30] + [0] * 11, [5] * 24, [0] * 24, [3] 
 UNEVEN = [hour * CREDIT for day in DAYS for hour in day]
 
 
-def test_uneven_use_is_walked_as_its_last_days_went() -> None:
-    """The day a week ago comes first: 24 on the first day, 48 on the second, 30 at noon of the third."""
-    found = of("grant T 100", UNEVEN, "3 Nov")
-    assert found.run_out_ms == instant("5 Nov 12:56")
-    assert found.days == 7
-    assert found.earliest_ms is not None
-    assert found.latest_ms is not None
-    assert found.earliest_ms < found.run_out_ms < found.latest_ms
-
-
-def test_the_interval_is_the_same_every_time() -> None:
+def test_uneven_use_comes_to_an_interval_that_is_the_same_every_time() -> None:
     """In any process: the seed is fixed, and nothing else is drawn."""
     found = of("grant T 100", UNEVEN, "3 Nov")
-    assert found == of("grant T 100", UNEVEN, "3 Nov")
-    assert (moment(found.earliest_ms or 0), moment(found.latest_ms or 0)) == ("3T20:00", "7T07:20")
+    told = [moment(each or 0) for each in (found.earliest_ms, found.run_out_ms, found.latest_ms)]
+    assert (found.days, told) == (7, ["3T20:00", "5T09:20", "8T02:00"])
+
+
+def test_days_stay_whole() -> None:
+    """Every day has its rush at noon, of 10 or of 30 credits: nothing runs out at another hour."""
+    days = [[0] * 12 + [rush] + [0] * 11 for rush in (10, 30, 10, 30, 10, 10, 30)]
+    found = of("grant T 100", [hour * CREDIT for day in days for hour in day], "3 Nov")
+    for at_ms in (found.earliest_ms, found.run_out_ms, found.latest_ms):
+        assert at_ms is not None
+        assert 12 * HOUR_MS < at_ms % DAY_MS <= 13 * HOUR_MS
+    assert instant("6 Nov") < (found.earliest_ms or 0) < (found.run_out_ms or 0) < (found.latest_ms or 0)
 
 
 def test_the_hour_of_the_day_does_not_matter() -> None:

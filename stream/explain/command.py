@@ -59,7 +59,7 @@ def explain(settings: WorkerSettings, options: Mapping[str, Any]) -> int:
     except (NotFoundError, UnreadableTopicError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(_summary_json(explanation) if options["json"] else _summary(asked, explanation))
+    print(_summary_json(explanation) if options["json"] else summary(asked, explanation))
     return BROKEN if explanation.chain.broken else 0
 
 
@@ -81,7 +81,8 @@ def _explanation(settings: WorkerSettings, asked: Asked, *, quiet: bool) -> Expl
     )
 
 
-def _summary(asked: Asked, explanation: Explanation) -> str:
+def summary(asked: Asked, explanation: Explanation) -> str:
+    """What was read, whether it chains, and of an event how it is corrected."""
     chain = explanation.chain
     shown = f"{plain(asked.account)}: {explanation.found} shown of #{chain.first} to #{chain.last}"
     lines = [f"{shown}; balance after #{chain.last}: {format_credits(chain.balance_microcredits)} credits"]
@@ -106,8 +107,11 @@ def _of_event(asked: Asked, explanation: Explanation) -> list[str]:
     }
     words = shlex.join(word for pair in place.items() for word in pair)
     charged, costs = format_credits(explanation.charged_microcredits), format_credits(explanation.cost_microcredits)
+    told = f"the event was charged {charged} credits and costs {costs} now"
+    if explanation.is_voided:
+        return [told, "it was voided: no other void or price takes effect"]
     return [
-        f"the event was charged {charged} credits and costs {costs} now",
+        told,
         f"to refund it: python -m producers command void-event {words}",
         f"to price it anew: python -m producers command reprice {words} --rate-card VERSION",
     ]
@@ -128,6 +132,7 @@ def _summary_json(explanation: Explanation) -> str:
             "offset": explanation.offset,
             "charged_credits": format_credits(explanation.charged_microcredits),
             "costs_credits": format_credits(explanation.cost_microcredits),
+            "voided": explanation.is_voided,
         }
     return json.dumps({"summary": told})
 

@@ -30,7 +30,11 @@ class Explained(Struct, frozen=True):
 
 
 class Explanation:
-    """What is asked of one account. `cost_microcredits` is what the event costs now, `charged` what it did at first."""
+    """What is asked of one account; the rest is known once its entries were gone through.
+
+    Of an event, `charged_microcredits` is what it cost at first, `cost_microcredits` what it costs now, and `is_voided`
+    whether it was refunded by a void, after which nothing corrects it any more.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Explanation:
         self.offset: int | None = None
         self.charged_microcredits = 0
         self.cost_microcredits = 0
+        self.is_voided = False
 
     def __iter__(self) -> Iterator[Explained]:
         """The entries that are asked for, in order; NotFoundError at the end if there was none."""
@@ -81,6 +86,9 @@ class Explanation:
         if entry.cause == "event":
             self.offset = entry.offset
             self.charged_microcredits += cost
+        elif entry.kind == "refunded" and not entry.rate_card:
+            # What a repricing gives back names its card.
+            self.is_voided = True
 
     def _why_none(self) -> str:
         account, event = self._asked.account, self._asked.event

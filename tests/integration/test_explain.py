@@ -68,6 +68,7 @@ def test_an_account_is_explained_from_what_was_committed(kafka: KafkaServer, top
         "offset": 2,
         "charged_credits": "80",
         "costs_credits": "60",
+        "voided": True,
     }
     done = ended(settings, "stream", "explain", "--account", "nobody")
     assert (done.returncode, done.stdout) == (1, "")

@@ -1,6 +1,7 @@
 """Why a balance is what it is: entries are found, joined with their causes and charges, and their chain is followed."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from schemas.credits import format_credits
 from schemas.ledger import Entry, entries_of
 from stream.__main__ import main
 from stream.explain.asked import Asked, Event
+from stream.explain.command import summary
 from stream.explain.explanation import Explained, Explanation, NotFoundError
 from stream.explain.show import as_json, as_text
 from stream.topic_reader import UnreadableTopicError
+from tests.processes import ROOT
 from tests.unit.ledger_facts import ACME
 from tests.unit.ledger_records import (
     TOPICS,
@@ -93,6 +96,16 @@ def test_an_event_says_what_it_was_charged_and_what_it_costs_now() -> None:
     why = explanation(entries_of_story(), Asked(ACME, E2))
     assert len(list(why)) == 4
     assert (why.charged_microcredits, why.cost_microcredits, why.offset) == (80_000_000, 60_000_000, 2)
+    assert why.is_voided
+
+
+@pytest.mark.parametrize("cost", [12, 7])
+def test_a_repricing_is_no_void(cost: int) -> None:
+    """Upwards it burns, downwards it gives back; the event costs what the card says."""
+    story = f"grant T 100; charge 10; reprice e1 {cost} v2"
+    why = explanation(entries_of_story(story), Asked(ACME, Event("/runtime", "e1")))
+    assert len(list(why)) == 2
+    assert (why.cost_microcredits, why.is_voided) == (cost * 1_000_000, False)
 
 
 def test_a_billed_correction_is_of_its_event() -> None:
@@ -198,6 +211,16 @@ def test_people_read_what_moved_why_and_where() -> None:
         "    event /runtime e1, usage.events/3/1, occurred 2026-11-01T00:02:00.000000Z, rate card v1",
         "    30 answer for 30, agent ada, conversation c1, channel api",
     ]
+
+
+def test_the_documented_example_is_what_is_shown() -> None:
+    """Entries and verdict, to the letter."""
+    asked = Asked(ACME, E2)
+    why = explanation(entries_of_story("grant welcome 100; charge 30; charge 80; charge 5"), asked)
+    shown = "\n".join(map(as_text, why))
+    shown += f"\n{summary(asked, why)}"
+    document = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
+    assert re.findall(r"^```text\n(.*?)\n```$", document, re.M | re.S)[0] == shown
 
 
 def test_names_that_would_move_a_terminals_cursor_are_shown_escaped() -> None:

@@ -65,7 +65,7 @@ def explain(settings: WorkerSettings, options: Mapping[str, Any]) -> int:
 
 def _explanation(settings: WorkerSettings, asked: Asked, *, quiet: bool) -> Explanation:
     topics = settings.topics
-    reader = TopicReader(settings.kafka, f"{topics.ledger}-explain")
+    reader = TopicReader(settings.kafka, settings.inquiry_group)
     partition = partition_of(asked.account.encode(), reader.partitions(topics.ledger))
     # Charges first: entries that are booked in between have no charge here, rather than charges no entry.
     charges = reader.spans(topics.charges, [partition])

@@ -19,8 +19,8 @@ class Booked(NamedTuple):
 
 def entries_of_account(account: str, records: Iterable[Message]) -> Iterator[Booked]:
     """The account's entries in order; a record that is none is an UnreadableTopicError."""
-    # What an entry's JSON begins with: of most records, none of the other accounts' lines is looked at.
-    begins = b'{"account":' + msgspec.json.encode(account) + b","
+    # What an entry's line begins with: most records have none, and none of the other accounts' lines is looked at.
+    begins = b"[" + msgspec.json.encode(account) + b","
     for message in records:
         try:
             batch = decode_entry_batch(message.value() or b"")

@@ -41,7 +41,7 @@ def forecast(settings: WorkerSettings, options: Mapping[str, Any]) -> int:
     """The exit code."""
     admitted(settings.kafka)
     account = options["account"]
-    reader = TopicReader(settings.kafka, f"{settings.topics.balances_changelog}-forecast")
+    reader = TopicReader(settings.kafka, settings.inquiry_group)
     now_ms = time.time_ns() // 1_000_000
     found = _Counted(forecasts(reader, settings.topics, now_ms, account, quiet=options["quiet"]))
     try:

@@ -6,14 +6,13 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from confluent_kafka import Message
 
-from schemas.account import AccountRow
-from schemas.balance import CONTROL_KEY_PREFIX
+from schemas.account import CONTROL_KEY_PREFIX, AccountRow, BalanceHead, account_of
 from schemas.lot import Lot
 from stream.topic_reader import UnreadableTopicError
 
 T = TypeVar("T")
 
-_decode_row = msgspec.msgpack.Decoder(AccountRow).decode
+_decode_head = msgspec.msgpack.Decoder(BalanceHead).decode
 _decode_lot = msgspec.msgpack.Decoder(Lot).decode
 _decode_lot_key = msgspec.json.Decoder(tuple[str, str]).decode
 
@@ -30,7 +29,7 @@ class Rows:
 
     def __init__(self, account: str = "") -> None:
         self._account = account
-        self._rows: dict[str, bytes] = {}
+        self._rows: dict[str, tuple[str, bytes]] = {}
         self._lots: dict[str, dict[str, bytes]] = {}
         self._version = 0
 
@@ -43,25 +42,25 @@ class Rows:
             account = key.decode()
             if value is None or (self._account and account != self._account):
                 continue
-            self._version = max(self._version, _read(_decode_row, message, value, "account").version)
-            self._rows[account] = value
+            self._version = max(self._version, _read(_decode_head, _place(message), value, "account").version)
+            self._rows[account] = _place(message), value
 
     def read_lots(self, records: Iterable[Message]) -> None:
         """Those of the changelog of lots, but for what a later checkpoint than the accounts' wrote."""
         for message, key, value in _rows_in(records):
-            account, name = _read(_decode_lot_key, message, key, "lot's key")
+            account, name = _read(_decode_lot_key, _place(message), key, "lot's key")
             if account not in self._rows:
                 continue
             lots = self._lots.setdefault(account, {})
             if value is None:
                 lots.pop(name, None)
-            elif _read(_decode_lot, message, value, "lot").version <= self._version:
+            elif _read(_decode_lot, _place(message), value, "lot").version <= self._version:
                 lots[name] = value
 
     def accounts(self) -> Iterator[AccountWithLots]:
         """All of them, by name; the lot that charges burn is in its account's row, and newer there."""
-        for account, value in sorted(self._rows.items()):
-            row = _decode_row(value)
+        for account, (place, value) in sorted(self._rows.items()):
+            row = _read(account_of, place, value, "account")
             lots = {name: _decode_lot(lot) for name, lot in self._lots.pop(account, {}).items()}
             first = row.first_lot
             if first is not None and (first.id not in lots or first.version >= lots[first.id].version):
@@ -76,9 +75,12 @@ def _rows_in(records: Iterable[Message]) -> Iterator[tuple[Message, bytes, bytes
             yield message, key, message.value()
 
 
-def _read(decode: Callable[[bytes], T], message: Message, value: bytes, what: str) -> T:
+def _place(message: Message) -> str:
+    return f"{message.topic()}/{message.partition()}/{message.offset()}"
+
+
+def _read(decode: Callable[[bytes], T], place: str, value: bytes, what: str) -> T:
     try:
         return decode(value)
     except msgspec.MsgspecError as error:
-        place = f"{message.topic()}/{message.partition()}/{message.offset()}"
         raise UnreadableTopicError(f"{place} is no {what} of the ledger: {error}") from None

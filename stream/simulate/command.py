@@ -115,7 +115,7 @@ def _from_kafka(
 ) -> tuple[str, tuple[str, ...]]:
     admitted(settings.kafka)
     topic = settings.topics.charges
-    reader = TopicReader(settings.kafka, f"{topic}-simulate")
+    reader = TopicReader(settings.kafka, settings.inquiry_group)
     partitions = None
     if chosen.account:
         partitions = [partition_of(chosen.account.encode(), reader.partitions(topic))]

@@ -17,7 +17,7 @@ from tests.integration.commands import ended
 from tests.servers import KafkaServer
 from tests.unit.booking_scene import DAY_MS, HOUR_MS
 from tests.unit.ledger_facts import ACME
-from tests.unit.ledger_records import charge_batch
+from tests.unit.ledger_records import balance_row, charge_batch
 from tests.unit.ledger_story import Story
 from tests.unit.test_simulate import charge
 
@@ -31,7 +31,7 @@ def write(producer: Producer, names: TopicNames, now_ms: int) -> None:
         book = Story(story).ledger.book(ACME)
         assert book is not None
         book.row.opened_at_ms = now_ms - 2 * DAY_MS
-        producer.produce(names.balances_changelog, encode_packed(book.row), ACME, partition=PARTITION)
+        producer.produce(names.balances_changelog, encode_packed(balance_row(book.row)), ACME, partition=PARTITION)
         for lot in book.lots():
             producer.produce(names.lots_changelog, encode_packed(lot), lot_key(ACME, lot.id), partition=PARTITION)
     producer.produce(names.balances_changelog, b"?", b"\0claim", partition=PARTITION)

@@ -10,6 +10,7 @@ from stream.rules.ledger.ledger import Ledger
 from stream.rules.ledger.use_curve import DAY_HOURS, HOUR_MS
 from tests.unit.ledger_charges import charged
 from tests.unit.ledger_facts import ACME
+from tests.unit.ledger_records import balance_row
 from tests.unit.ledger_story import Story
 from tests.unit.ledger_words import instant
 
@@ -58,7 +59,7 @@ def test_the_ledger_comes_to_the_same_hour(told: tuple[str, str], use: list[int]
     hours = [each * CREDIT for each in use]
     found = forecast(row, rows, hours, now_ms)
     ledger = Ledger()
-    ledger.restore(ACME, encode_packed(row), [encode_packed(lot) for lot in rows])
+    ledger.restore(ACME, encode_packed(balance_row(row, book.due_at_ms)), [encode_packed(lot) for lot in rows])
     ledger.advance(now_ms)
     assert found.run_out_ms is None or found.run_out_ms > now_ms
     for ahead in range(DAYS_AHEAD * DAY_HOURS):

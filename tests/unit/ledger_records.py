@@ -4,11 +4,14 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from confluent_kafka import Message
+from msgspec import Raw, structs
 
+from schemas.account import AccountRow, BalanceRow
 from schemas.charge import Charge, ChargeBatch
 from schemas.codec import encode_packed
 from schemas.identifiers import Account, Agent, Conversation, EventId, Node, RateCardVersion
 from schemas.ledger import Entry, EntryBatch, canonical_json, pack_entries
+from schemas.lot import NEVER_MS
 from schemas.topics import TopicNames
 
 TOPICS = TopicNames()
@@ -53,6 +56,26 @@ def charge_of_event(entry: Entry, cost_microcredits: int, node: str = "answer") 
 def charge_batch(charges: Sequence[Charge], version: int, partition: int = 0) -> ChargeBatch:
     """The charges of one checkpoint."""
     return ChargeBatch(partition, version, 0, BOOKED_AT_MS, list(charges))
+
+
+def balance_row(row: AccountRow, due_at_ms: int = NEVER_MS) -> BalanceRow:
+    """An account as its changelog has it right after a posting; `due_at_ms` is for who lets its clock go on."""
+    posted = Raw(encode_packed(structs.replace(row, account=Account(""))))
+    return BalanceRow(
+        row.account,
+        row.version,
+        due_at_ms,
+        False,
+        row.remaining,
+        0,
+        row.sequence,
+        row.head,
+        row.events,
+        row.messages,
+        row.updated_at_ms,
+        "",
+        posted,
+    )
 
 
 def story_records(entries: Iterable[Entry], topics: TopicNames = TOPICS, partition: int = 0) -> list[Record]:

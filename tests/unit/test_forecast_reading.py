@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
-from schemas.account import AccountRow
+from schemas.account import AccountRow, BalanceRow
 from schemas.codec import encode_packed
 from schemas.credits import MICROCREDITS_PER_CREDIT as CREDIT
 from schemas.lot import Lot
@@ -19,7 +19,7 @@ from stream.rules.ledger.forecast import Forecast
 from stream.rules.ledger.use_curve import HOUR_MS
 from stream.topic_reader import UnreadableTopicError
 from tests.unit.booking_scene import DAY_MS, NOON_MS
-from tests.unit.ledger_records import BOOKED_AT_MS
+from tests.unit.ledger_records import BOOKED_AT_MS, balance_row
 from tests.unit.test_simulate import batches, charge
 
 LOT_KEY = b'["acme","T"]'
@@ -33,6 +33,11 @@ def row(version: int, account: str = "acme", **fields: Any) -> AccountRow:
 def lot(version: int, name: str = "T", held: int = 1) -> Lot:
     """A lot's row of a checkpoint."""
     return Lot("acme", name, "top_up", 50, 0, held=held, version=version)  # type: ignore[arg-type]
+
+
+def account_row(version: int, account: str = "acme", **fields: Any) -> BalanceRow:
+    """The same as the changelog has it."""
+    return balance_row(row(version, account, **fields))
 
 
 def records(*rows: tuple[bytes | None, Any]) -> list[Message]:
@@ -55,7 +60,9 @@ def read(
     ]
 
 
-ACCOUNTS = records((b"acme", row(1)), (b"acme", row(5)), (b"duck", row(4, "duck")), (b"\0claim", "not a row"))
+ACCOUNTS = records(
+    (b"acme", account_row(1)), (b"acme", account_row(5)), (b"duck", account_row(4, "duck")), (b"\0claim", "not a row")
+)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +75,11 @@ ACCOUNTS = records((b"acme", row(1)), (b"acme", row(5)), (b"duck", row(4, "duck"
         (ACCOUNTS, records((LOT_KEY, lot(3)), (LOT_KEY, lot(6))), [("acme", 5, [("T", 3)]), ("duck", 4, [])]),
         (ACCOUNTS, records((b"\0claim", "?"), (b'["elk","T"]', lot(1))), [("acme", 5, []), ("duck", 4, [])]),
         # The lot that charges burn is in the account's row, unless its own row is newer.
-        (records((b"acme", row(5, first_lot=lot(5)))), records((LOT_KEY, lot(3))), [("acme", 5, [("T", 5)])]),
-        (records((b"acme", row(5, first_lot=lot(3)))), records((LOT_KEY, lot(3))), [("acme", 5, [("T", 3)])]),
-        (records((b"acme", row(5, first_lot=lot(2)))), records((LOT_KEY, lot(3))), [("acme", 5, [("T", 3)])]),
+        (records((b"acme", account_row(5, first_lot=lot(5)))), records((LOT_KEY, lot(3))), [("acme", 5, [("T", 5)])]),
+        (records((b"acme", account_row(5, first_lot=lot(3)))), records((LOT_KEY, lot(3))), [("acme", 5, [("T", 3)])]),
+        (records((b"acme", account_row(5, first_lot=lot(2)))), records((LOT_KEY, lot(3))), [("acme", 5, [("T", 3)])]),
         (
-            records((b"acme", row(5, first_lot=lot(5, "U")))),
+            records((b"acme", account_row(5, first_lot=lot(5, "U")))),
             records((LOT_KEY, lot(3))),
             [("acme", 5, [("T", 3), ("U", 5)])],
         ),
@@ -90,6 +97,7 @@ def test_the_newest_rows_of_one_checkpoint_are_taken(
     ("accounts", "lots", "said"),
     [
         (records((b"acme", ["acme", 500, 30, 1])), [], "log/1/0 is no account of the ledger"),
+        (records((b"acme", ["acme", 5, 0, False, 1, "cut"])), [], "log/1/0 is no account of the ledger"),
         (ACCOUNTS, records((LOT_KEY, "?")), "log/1/0 is no lot of the ledger"),
         (ACCOUNTS, records((b"acme", lot(1))), "log/1/0 is no lot's key of the ledger"),
     ],

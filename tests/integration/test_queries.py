@@ -9,13 +9,14 @@ from typing import Any
 import clickhouse_connect
 import pytest
 
-from schemas.codec import decode_balance, decode_charges, decode_rollups
+from schemas.codec import decode_account, decode_charges, decode_rollups
 from sinks.__main__ import main
 from sinks.clickhouse import ClickHouseWriter
 from sinks.migrate import migrate
 from sinks.query import QUERIES, read_queries
 from sinks.settings import ClickHouseSettings
-from sinks.tables import BalancesTable, ConversationsTable, RollupsTable
+from sinks.tables.accounts import BalancesTable
+from sinks.tables.usage import ConversationsTable, RollupsTable
 from tests.integration.sink_scene import HOUR, balance, charge, charges, rollup, rollups
 from tests.servers import ClickHouseServer
 
@@ -55,7 +56,7 @@ def filled(clickhouse: ClickHouseServer, database: str, monkeypatch: pytest.Monk
     ):
         writer.insert(ConversationsTable(), ConversationsTable().columns_of(decode_charges(packed)))
     for row in (balance("acme", 1, version=2), balance("acme", 500_250_000, version=3), balance("beta", 0)):
-        writer.insert(BalancesTable(), BalancesTable().columns_of(decode_balance(row)))
+        writer.insert(BalancesTable(), BalancesTable().columns_of(decode_account(row)))
     return settings
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from schemas.balance import Balance
+from schemas.account import AccountRow
 from schemas.codec import encode_packed
 from schemas.dead_letter import DeadLetter
 from schemas.identifiers import Account
@@ -19,7 +19,7 @@ from sinks.metrics import SinkMetrics
 from sinks.records import Place, Record
 from sinks.refusals import ClickHouseAwayError, RowsRefusedError, UnclearError
 from sinks.settings import SinkSettings
-from sinks.tables import Columns, Table
+from sinks.tables.table import Columns, Table
 from sinks.worker import SinkWorker
 
 Row = tuple[object, ...]
@@ -201,7 +201,7 @@ def eventually(condition: Callable[[], object], what: str) -> None:
 
 def balance_record(account: str, offset: int, *, version: int = 1, place: Place = BALANCES) -> Record:
     """A row of the balances' changelog."""
-    row = Balance(Account(account), granted_microcredits=500_000_000, version=version)
+    row = AccountRow(Account(account), granted=500_000_000, held=500_000_000, version=version)
     return Record(place, offset, 1_700_000_000_000 + offset, account.encode(), encode_packed(row))
 
 

@@ -2,7 +2,7 @@
 -- after it. `hash` is SHA-256 of `previous` and the entry's canonical JSON, which these columns hold in full, so that
 -- `python -m sinks verify-ledger` recomputes it. `partition`, `version` and `place` are the entry's place in the log.
 -- Not partitioned: a month is not part of the key, and an entry must never be kept in two. Times follow the sequence
--- within an account, so that an index of each granule's range finds them.
+-- within an account, so that an index of each granule's range finds them; grants and the like are few among charges.
 CREATE TABLE IF NOT EXISTS ledger
 (
     account         String,
@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS ledger
     place           UInt64,
     version         UInt64,
     deleted         UInt8 DEFAULT 0,
-    INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1
+    INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
+    INDEX kinds kind TYPE set(20) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version, deleted)
 ORDER BY (account, sequence);

@@ -1,4 +1,4 @@
-"""The sink's command line: migrate, worker, query, reconcile, charged."""
+"""The sink's command line: migrate, worker, query, reconcile, charged, verify-ledger."""
 
 import argparse
 import logging
@@ -18,6 +18,9 @@ from sinks.reconcile.point import SinkBehindError
 from sinks.refusals import ClickHouseAwayError, RowsRefusedError, UnclearError
 from sinks.service import serve
 from sinks.settings import ClickHouseSettings, SinkSettings
+from sinks.verify.command import add_verify_ledger
+from sinks.verify.run import LedgerBehindError
+from sinks.verify.statement import StatementError
 from sinks.worker import SinkFailedError
 
 _SETTINGS_HELP = """
@@ -39,6 +42,8 @@ _FAILURES = (
     KafkaException,
     LogError,
     SinkBehindError,
+    LedgerBehindError,
+    StatementError,
 )
 
 
@@ -78,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add_query(commands)
     add_reconcile(commands)
     add_charged(commands)
+    add_verify_ledger(commands)
     return parser
 
 

@@ -11,6 +11,8 @@ from decimal import Decimal
 
 from sinks.query import Answer, Value
 
+_LINE_END = "\r\n"
+
 JsonValue = int | str | None
 
 
@@ -65,8 +67,9 @@ FORMATS: dict[str, Callable[[Answer], Iterator[str]]] = {
 
 def _csv_line(cells: tuple[str, ...]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
+    # Cells with a character of the line's end are quoted, and no others: each could end a line for somebody.
+    csv.writer(text, lineterminator=_LINE_END).writerow(cells)
+    return text.getvalue().removesuffix(_LINE_END)
 
 
 def _json_row(columns: tuple[str, ...], row: list[Value]) -> dict[str, JsonValue]:

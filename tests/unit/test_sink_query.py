@@ -1,6 +1,7 @@
 """Questions, answers and the command line, without a ClickHouse."""
 
 import csv
+import io
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -56,6 +57,13 @@ def test_what_is_not_there_and_what_is_true_are_told_in_every_format() -> None:
 def test_json_keeps_credits_out_of_floats() -> None:
     """Counts are numbers, credits are strings."""
     assert json.loads("".join(as_json(ANSWER)))[0] == {"node": "search", "events": 12, "credits": "1234567.5"}
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "\n", 'a"\n', "a\x00b", "a\u2028b", "a,b", " a "])
+def test_csv_keeps_whatever_a_cell_holds(text: str) -> None:
+    """Also what would end a line."""
+    lines = "".join(f"{line}\n" for line in as_csv(Answer(("a", "b"), [[text, 1], [2, text]])))
+    assert list(csv.reader(io.StringIO(lines, newline=""))) == [["a", "b"], [text, "1"], ["2", text]]
 
 
 def test_an_empty_answer_still_names_its_columns() -> None:

@@ -16,7 +16,7 @@ settings, which the options override:
 _SUBJECTS: dict[str, tuple[ModuleType, str]] = {
     "trace": (cli_trace, "replay a real trace of LLM requests"),
     "workload": (cli_workload, "send seeded load"),
-    "command": (cli_command, "grant credits, or top an account up"),
+    "command": (cli_command, "decide about an account: credits, plans, policies, corrections"),
     "rate-card": (cli_rate_card, "check, publish and withdraw rate cards"),
 }
 _INTERRUPTED = 130

@@ -1,43 +1,47 @@
-"""`python -m producers command`: grants credits to an account, or tops it up."""
+"""`python -m producers command`: decides about an account, by a command of any kind."""
 
 import argparse
 import sys
 from datetime import UTC, datetime
 
-from producers.commands import InvalidCommandError, grant_command, top_up_command
+from producers import command_credits, command_plans, command_policies
+from producers.commands import InvalidCommandError, make_command
 from producers.event_ids import stamp_source
 from producers.sender import Sender, UndeliveredError
 from schemas.codec import encode_json
 from schemas.command import Command
 from schemas.settings import KafkaSettings
 
+KINDS = {**command_credits.KINDS, **command_plans.KINDS, **command_policies.KINDS}
 DESCRIPTION = """\
 Sends a command to the account's partition, waits until Kafka has it, and prints its id. A command sent again with
-its --id and the same content is booked once."""
-EXAMPLES = """\
-examples:
-  python -m producers command grant --account acme --credits 100 --reason "sorry for the outage"
-  python -m producers command top-up --account acme --credits 2500 --payment-reference pay-871 \\
-      --amount-minor 4900 --currency EUR
-  python -m producers command grant --account acme --credits 100 --dry-run"""
+its --id and the same content is carried out once. What is refused is a dead letter with its reason."""
+_ACCOUNT = "python -m producers command {} --account acme {}"
+EXAMPLES = "\n".join(
+    [
+        "examples:",
+        *(f"  {_ACCOUNT.format(name, kind.example)}" for name, kind in KINDS.items()),
+        f"  {_ACCOUNT.format('grant', '--credits 100 --dry-run')}",
+    ]
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `command`."""
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="grant|top-up")
-    grant = kinds.add_parser("grant", help="give credits")
-    grant.add_argument("--reason", default="", help="why, for whoever reads the ledger")
-    top_up = kinds.add_parser("top-up", help="credits that were bought")
-    top_up.add_argument("--payment-reference", default="", help="names the payment (default: the id)")
-    top_up.add_argument("--amount-minor", type=int, default=0, help="paid, in cents or alike (default: 0)")
-    top_up.add_argument("--currency", default="USD", help="three letters (default: USD)")
-    for kind in (grant, top_up):
-        kind.add_argument("--account", required=True)
-        kind.add_argument("--credits", required=True, help="0.000001 to 10^9, at most six decimals")
-        kind.add_argument("--grant", default="", help="names the grant (default: the id)")
-        kind.add_argument("--id", help="the command's id (default: a new one)")
-        kind.add_argument("--source", default="cli", help="with the id, the identity (default: cli)")
-        kind.add_argument("--dry-run", action="store_true", help="print the command, send nothing")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    for name, kind in KINDS.items():
+        options = kinds.add_parser(
+            name,
+            help=kind.help,
+            description=f"{kind.help.capitalize()}.",
+            epilog=f"example:\n  {_ACCOUNT.format(name, kind.example)}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        options.add_argument("--account", required=True)
+        kind.add_options(options)
+        options.add_argument("--id", help="the command's id (default: a new one)")
+        options.add_argument("--source", default="cli", help="with the id, the identity (default: cli)")
+        options.add_argument("--dry-run", action="store_true", help="print the command, send nothing")
 
 
 def run(arguments: argparse.Namespace, settings: KafkaSettings) -> int:
@@ -63,25 +67,7 @@ def run(arguments: argparse.Namespace, settings: KafkaSettings) -> int:
 
 def _command(arguments: argparse.Namespace) -> Command:
     command_id = stamp_source()()[0] if arguments.id is None else arguments.id
-    now = datetime.now(UTC)
-    if arguments.kind == "grant":
-        return grant_command(
-            id=command_id,
-            source=arguments.source,
-            account=arguments.account,
-            credits=arguments.credits,
-            time=now,
-            grant=arguments.grant,
-            reason=arguments.reason,
-        )
-    return top_up_command(
-        id=command_id,
-        source=arguments.source,
-        account=arguments.account,
-        credits=arguments.credits,
-        time=now,
-        grant=arguments.grant,
-        payment_reference=arguments.payment_reference,
-        amount_minor=arguments.amount_minor,
-        currency=arguments.currency,
+    said = {"kind": arguments.kind.replace("-", "_"), **KINDS[arguments.kind].data(arguments, command_id)}
+    return make_command(
+        id=command_id, source=arguments.source, account=arguments.account, time=datetime.now(UTC), data=said
     )

@@ -1,66 +1,48 @@
-"""Makes commands: a grant of credits, or a top-up that was paid for."""
+"""Makes commands of every kind, as a worker will read them."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
-from schemas.command import LARGEST_GRANT_CREDITS, Command, Grant, TopUp
-from schemas.credits import MICROCREDITS_PER_CREDIT, format_credits, parse_credits
-from schemas.identifiers import Account, GrantId
-from schemas.payment import Payment
+from schemas.command import Command
+from schemas.command_check import problems
+from schemas.credits import format_credits, parse_credits
+
+_PLACE = re.compile(r"(.*) - at `\$\.?(?:data\.?)?(.*)`")
 
 
 class InvalidCommandError(ValueError):
-    """A command that the pipeline would reject: what is wrong, and what is allowed."""
+    """A command that the worker would reject whatever the account: what is wrong, and what is allowed."""
 
 
-def grant_command(
-    *,
-    id: str,  # noqa: A002  # CloudEvents' word
-    source: str,
-    account: str,
-    credits: str | Decimal,  # noqa: A002
-    time: datetime,
-    grant: str = "",
-    reason: str = "",
-) -> Command:
-    """Gives credits; `grant` names the grant and is the command's id unless given."""
-    data = Grant(grant=GrantId(grant or id), credits=_credits(credits), reason=reason)
-    return _checked(Command(id=id, source=source, subject=Account(account), time=time, data=data))
+def make_command(*, id: str, source: str, account: str, time: datetime, data: Mapping[str, object]) -> Command:  # noqa: A002
+    """The command of these data, which are of JSON's types or decimals, `kind` included.
 
-
-def top_up_command(
-    *,
-    id: str,  # noqa: A002  # CloudEvents' word
-    source: str,
-    account: str,
-    credits: str | Decimal,  # noqa: A002
-    time: datetime,
-    grant: str = "",
-    payment_reference: str = "",
-    amount_minor: int = 0,
-    currency: str = "USD",
-) -> Command:
-    """Credits bought; `payment_reference` names the payment and is the command's id unless given."""
-    payment = Payment(reference=payment_reference or id, amount_minor=amount_minor, currency=currency)
-    data = TopUp(grant=GrantId(grant or id), credits=_credits(credits), payment=payment)
-    return _checked(Command(id=id, source=source, subject=Account(account), time=time, data=data))
-
-
-def _credits(given: str | Decimal) -> Decimal:
+    InvalidCommandError names the fields that are wrong.
+    """
+    said = {"id": id, "source": source, "subject": account, "time": time, "data": data}
     try:
-        amount = parse_credits(given)
-    except ValueError as error:
-        raise InvalidCommandError(f"credits: {error}") from None
-    if not 0 < amount <= LARGEST_GRANT_CREDITS * MICROCREDITS_PER_CREDIT:
-        raise InvalidCommandError(f"credits is {given}: give 0.000001 to {LARGEST_GRANT_CREDITS}")
-    return Decimal(format_credits(amount))
-
-
-def _checked(command: Command) -> Command:
-    """The command as a worker will read it."""
-    try:
-        return msgspec.convert(msgspec.to_builtins(command), Command)
+        command = msgspec.convert(said, Command)
     except msgspec.ValidationError as error:
-        raise InvalidCommandError(str(error)) from None
+        raise InvalidCommandError(_by_place(str(error))) from None
+    found = problems(command)
+    if found:
+        raise InvalidCommandError("; ".join(found))
+    return command
+
+
+def amount(field: str, text: str) -> Decimal:
+    """Decimal text of at most six decimals, without trailing zeros; InvalidCommandError if it is none."""
+    try:
+        return Decimal(format_credits(parse_credits(text)))
+    except ValueError as error:
+        raise InvalidCommandError(f"{field}: {error}") from None
+
+
+def _by_place(error: str) -> str:
+    """The field first, as in the other messages."""
+    found = _PLACE.fullmatch(error)
+    return f"{found[2]}: {found[1]}" if found and found[2] else error

@@ -1,12 +1,16 @@
-"""An account of the ledger: running totals, plan and policy, as its changelog row: absolute, below 2 KB."""
+"""An account of the ledger: running totals, plan and policy, and its row in the changelog, below 2 KB."""
 
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from schemas.identifiers import Account
 from schemas.lot import Lot
 from schemas.plan import Plan, Policy
+
+CONTROL_KEY_PREFIX = b"\0"
+"""Records of a changelog whose key starts with this byte are the engine's own: readers skip them."""
 
 RefillState = Literal["idle", "requested", "waiting", "suspended"]
 RequestState = Literal["open", "declined", "paid"]
@@ -66,19 +70,20 @@ class AccountRow(Struct, array_like=True, gc=False):
     """
 
     account: Account
+    version: int = 0
+    held: int = 0
+    unstarted: int = 0
+    owed: int = 0
     sequence: int = 0
     head: bytes = b""
     granted: int = 0
     burned: int = 0
     expired: int = 0
     voided: int = 0
-    held: int = 0
     charged: int = 0
     refunded: int = 0
-    owed: int = 0
     billed: int = 0
     balance: int = 0
-    unstarted: int = 0
     events: int = 0
     messages: int = 0
     grants: int = 0
@@ -90,11 +95,11 @@ class AccountRow(Struct, array_like=True, gc=False):
     period_days: int = 0
     renewed_start_ms: int = 0
     overage_used: int = 0
-    bill: list[BillLine] = []
-    lines: list[tuple[int, str]] = []
+    bill: tuple[BillLine, ...] = ()
+    lines: tuple[tuple[int, str], ...] = ()
     policy: Policy = Policy()
     base: int = 0
-    alarms: list[Alarm] = []
+    alarms: tuple[Alarm, ...] = ()
     armings: int = 0
     gate_closed: bool = False
     gate_number: int = 0
@@ -105,7 +110,6 @@ class AccountRow(Struct, array_like=True, gc=False):
     refill: Refill | None = None
     opened_at_ms: int = 0
     updated_at_ms: int = 0
-    version: int = 0
     first_lot: Lot | None = None
 
     @property
@@ -117,3 +121,97 @@ class AccountRow(Struct, array_like=True, gc=False):
     def available(self) -> int:
         """What usable lots hold."""
         return self.held - self.unstarted
+
+
+class BalanceRow(Struct, array_like=True, gc=False):
+    """An account as its changelog has it: absolute, so that writing it twice changes nothing.
+
+    `posted` is the AccountRow, without its name, as the last posting left it, from `taken` to `updated_at_ms` what the
+    charges since then moved, which burned its first lot and nothing else; without such a lot they were overage, by
+    `overage`: refused, carried or billed. `account_of` puts both together. Nearly every checkpoint of an account writes
+    another beginning before the same bytes.
+
+    `due_at_ms` is when the clock has something to do, `asks` whether refills may be asked for: with what stands before
+    and behind them, all that a worker looks at in every row when it takes a partition over.
+    """
+
+    account: Account
+    version: int
+    due_at_ms: int
+    asks: bool
+    remaining: int
+    taken: int
+    sequence: int
+    head: bytes
+    events: int
+    messages: int
+    updated_at_ms: int
+    overage: Literal["", "refused", "carried", "billed"]
+    posted: msgspec.Raw
+
+
+class BalanceHead(Struct, array_like=True, gc=False):
+    """The start of an account's row, read in a fraction of the time that the row takes."""
+
+    account: Account
+    version: int
+    due_at_ms: int
+    asks: bool
+    remaining: int
+
+
+_decode_balance = msgspec.msgpack.Decoder(BalanceRow).decode
+_decode_posted = msgspec.msgpack.Decoder(AccountRow).decode
+
+
+def account_of(value: bytes) -> AccountRow:
+    """The account that a row of the changelog says; msgspec.DecodeError for bytes that are none."""
+    now = _decode_balance(value)
+    row = _decode_posted(now.posted)
+    row.account, row.version, row.head = now.account, now.version, now.head
+    line = None
+    if now.overage == "billed" and row.plan is not None:
+        line = find_line(row, row.period_start_ms, row.plan.overage_price_micros, row.plan.currency)
+    row.sequence, row.messages, row.updated_at_ms = now.sequence, now.messages, now.updated_at_ms
+    take(row, row.first_lot, line, now.taken, now.events, carries=now.overage in ("carried", "billed"))
+    if row.first_lot is not None:
+        row.first_lot.account = row.account
+        if now.taken:
+            row.first_lot.version = now.version
+    return row
+
+
+def take(row: AccountRow, lot: Lot | None, line: BillLine | None, taken: int, events: int, *, carries: bool) -> None:
+    """Let a row follow charges of so much in all, up to so many events, that burned one lot or were overage."""
+    more_events = events - row.events
+    row.events = events
+    row.charged += taken
+    if lot is not None:
+        lot.held -= taken
+        lot.spent += taken
+        row.burned += taken
+        row.held -= taken
+        row.balance -= taken
+        return
+    if row.gate_closed:
+        row.beyond_events += more_events
+        row.beyond_microcredits += taken
+        if row.policy.mode == "enforce":
+            row.leaked_events += more_events
+            row.leaked_microcredits += taken
+    if carries:
+        row.overage_used += taken
+    if line is not None:
+        line.microcredits += taken
+        row.billed += taken
+    else:
+        row.owed += taken
+        row.balance -= taken
+
+
+def find_line(row: AccountRow, period_start_ms: int, price_micros: int, currency: str) -> BillLine | None:
+    """The current bill's line for that period and price."""
+    for line in row.bill:
+        if (line.period_start_ms, line.price_micros, line.currency) == (period_start_ms, price_micros, currency):
+            return line
+    return None

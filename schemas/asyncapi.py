@@ -57,7 +57,7 @@ _CHANNELS = [
         "receive",
         _CLOUD_EVENT,
         "The account: the command's subject.",
-        "Decisions about accounts; the worker carries out grants and top-ups, and refuses the other kinds by name. "
+        "Decisions about accounts: grants, plans, policies, corrections, each carried out once. "
         f"As many partitions as the usage events. {_MURMUR2}",
     ),
     Channel(

@@ -23,7 +23,14 @@ _PLAN = Plan(
     fee_minor=9_900,
 )
 _DATA: list[CommandData] = [
-    Grant(grant=GrantId("goodwill-7"), credits=Decimal(100), reason="outage of 20 November"),
+    Grant(
+        grant=GrantId("goodwill-7"),
+        credits=Decimal(100),
+        reason="outage of 20 November",
+        priority=15,
+        effective_at=datetime(2025, 12, 1, tzinfo=UTC),
+        expires_at=datetime(2026, 3, 1, tzinfo=UTC),
+    ),
     TopUp(
         grant=GrantId("top-up-7"),
         credits=Decimal("2500.5"),
@@ -40,7 +47,7 @@ _DATA: list[CommandData] = [
     SetPolicy(
         mode="enforce",
         overage="waive",
-        thresholds=(Threshold(percent=Decimal(20)), Threshold(credits=Decimal(50))),
+        thresholds=(Threshold(percent=20), Threshold(credits=Decimal(50))),
         refill=RefillPolicy(
             below_credits=Decimal(500),
             credits=Decimal(1_000),

@@ -9,6 +9,8 @@ from schemas.identifiers import EventId, GrantId, RateCardVersion
 from schemas.usage import LONGEST_NAME
 
 _NAME = Meta(min_length=1, max_length=LONGEST_NAME)
+_LARGEST_PARTITION = 2**31 - 1
+_LARGEST_OFFSET = 2**63 - 1
 
 
 class BookedEvent(Struct, frozen=True, gc=False):
@@ -16,8 +18,8 @@ class BookedEvent(Struct, frozen=True, gc=False):
 
     source: Annotated[str, _NAME]
     id: Annotated[EventId, _NAME]
-    partition: Annotated[int, Meta(ge=0)]
-    offset: Annotated[int, Meta(ge=0)]
+    partition: Annotated[int, Meta(ge=0, le=_LARGEST_PARTITION)]
+    offset: Annotated[int, Meta(ge=0, le=_LARGEST_OFFSET)]
 
 
 class VoidGrant(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="kind", tag="void_grant"):

@@ -1,13 +1,13 @@
 """Ledger entries: each states what it did to a lot, to what is owed and to what is billed, and continues a chain.
 
-An entry's hash is SHA-256(previous ‖ RFC 8785 JSON), the first previous being SHA-256(account). The JSON has
-the entry's fields by their names, but `previous` and what is 0, false or empty; amounts are strings. What is hashed is
-what is written: entries leave a worker as lines of that JSON.
+An entry's hash is SHA-256(previous ‖ RFC 8785 JSON), the first previous being SHA-256(account). The JSON is an
+array: the entry's fields in their order, but `previous`, and without those behind `booked_at_ms` that are 0, false or
+empty at the end; amounts are strings. What is hashed is what is written: entries leave a worker as lines of that JSON.
 """
 
 import hashlib
 from collections.abc import Iterable
-from typing import Literal, cast
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -45,7 +45,7 @@ class Entry(Struct, gc=False):
     `late` marks what a lot paid after its end. `price_micros` and `period_start_ms` say which line of which bill was
     moved. `detail` holds what else there is to say: a plan, reason and actor, the event that a correction is about, a
     currency. Times: occurred in microseconds, ingested (the ledger's clock) and booked in milliseconds since 1970, UTC.
-    The last two fields are set when the checkpoint seals the entry.
+    `booked_at_ms` and `previous` are set when the entry is sealed.
     """
 
     account: Account
@@ -63,17 +63,42 @@ class Entry(Struct, gc=False):
     rate_card: RateCardVersion | str
     occurred_at_us: int
     ingested_at_ms: int
+    booked_at_ms: int = 0
     late: bool = False
     price_micros: int = 0
     period_start_ms: int = 0
     detail: str = ""
-    booked_at_ms: int = 0
     previous: bytes = b""
 
     @property
     def amount_microcredits(self) -> int:
         """How much it moved, whatever the direction."""
         return abs(self.lot_microcredits or self.owed_microcredits or self.billed_microcredits)
+
+
+class EntryLine(Struct, array_like=True, gc=False):
+    """An entry as its line has it, by place; what is missing at the end is 0, false or empty."""
+
+    account: Account
+    sequence: int
+    kind: EntryKind
+    lot_microcredits: str
+    owed_microcredits: str
+    billed_microcredits: str
+    balance_microcredits: str
+    lot: str
+    cause: CauseKind
+    source: str = ""
+    id: str = ""
+    offset: int = 0
+    rate_card: RateCardVersion | str = ""
+    occurred_at_us: int = 0
+    ingested_at_ms: int = 0
+    booked_at_ms: int = 0
+    late: bool = False
+    price_micros: int = 0
+    period_start_ms: int = 0
+    detail: str = ""
 
 
 class EntryBatch(Struct, frozen=True, array_like=True, gc=False):
@@ -93,74 +118,11 @@ class BrokenChainError(ValueError):
     """An account's entries do not follow on from each other."""
 
 
-class CanonicalEntry(Struct, gc=False, omit_defaults=True):
-    """An entry as RFC 8785 has it: names in order. msgspec writes texts and integers as that demands."""
-
-    account: str = ""
-    balance_microcredits: str = ""
-    billed_microcredits: str = ""
-    booked_at_ms: int = 0
-    cause: str = ""
-    detail: str = ""
-    id: str = ""
-    ingested_at_ms: int = 0
-    kind: str = ""
-    late: bool = False
-    lot: str = ""
-    lot_microcredits: str = ""
-    occurred_at_us: int = 0
-    offset: int = 0
-    owed_microcredits: str = ""
-    period_start_ms: int = 0
-    price_micros: int = 0
-    rate_card: str = ""
-    sequence: int = 0
-    source: str = ""
-
-
-class BurnedEntry(Struct, gc=False, omit_defaults=True):
-    """The same without what a charge that burned a lot in time leaves empty: nearly every entry."""
-
-    account: str = ""
-    balance_microcredits: str = ""
-    booked_at_ms: int = 0
-    cause: str = ""
-    id: str = ""
-    ingested_at_ms: int = 0
-    kind: str = ""
-    lot: str = ""
-    lot_microcredits: str = ""
-    occurred_at_us: int = 0
-    offset: int = 0
-    rate_card: str = ""
-    sequence: int = 0
-    source: str = ""
-
-
-class OwedEntry(Struct, gc=False, omit_defaults=True):
-    """The same without what a charge that no lot covered leaves empty."""
-
-    account: str = ""
-    balance_microcredits: str = ""
-    booked_at_ms: int = 0
-    cause: str = ""
-    detail: str = ""
-    id: str = ""
-    ingested_at_ms: int = 0
-    kind: str = ""
-    occurred_at_us: int = 0
-    offset: int = 0
-    owed_microcredits: str = ""
-    rate_card: str = ""
-    sequence: int = 0
-    source: str = ""
-
-
-Canonical = CanonicalEntry | BurnedEntry | OwedEntry
-
 HASH_BYTES = 32
+_ALWAYS_THERE = 16
 encode_canonical = msgspec.json.Encoder().encode
-_decode_canonical = msgspec.json.Decoder(CanonicalEntry).decode
+"""RFC 8785 of an array of texts and integers: msgspec writes both as that demands."""
+_decode_line = msgspec.json.Decoder(EntryLine).decode
 _decode_batch = msgspec.msgpack.Decoder(EntryBatch).decode
 _sha256 = hashlib.sha256
 
@@ -177,33 +139,31 @@ def entry_hash(entry: Entry) -> bytes:
 
 def canonical_json(entry: Entry) -> bytes:
     """The entry as RFC 8785 has it."""
-    return encode_canonical(canonical(entry))
-
-
-def canonical(entry: Entry) -> CanonicalEntry:
-    """The entry with its fields in order, amounts as text."""
-    return CanonicalEntry(
+    places = [
         entry.account,
-        _amount(entry.balance_microcredits),
-        _amount(entry.billed_microcredits),
-        entry.booked_at_ms,
-        entry.cause,
-        entry.detail,
-        entry.id,
-        entry.ingested_at_ms,
-        entry.kind,
-        entry.late,
-        entry.lot,
-        _amount(entry.lot_microcredits),
-        entry.occurred_at_us,
-        entry.offset,
-        _amount(entry.owed_microcredits),
-        entry.period_start_ms,
-        entry.price_micros,
-        entry.rate_card,
         entry.sequence,
+        entry.kind,
+        str(entry.lot_microcredits),
+        str(entry.owed_microcredits),
+        str(entry.billed_microcredits),
+        str(entry.balance_microcredits),
+        entry.lot,
+        entry.cause,
         entry.source,
-    )
+        entry.id,
+        entry.offset,
+        entry.rate_card,
+        entry.occurred_at_us,
+        entry.ingested_at_ms,
+        entry.booked_at_ms,
+        entry.late,
+        entry.price_micros,
+        entry.period_start_ms,
+        entry.detail,
+    ]
+    while len(places) > _ALWAYS_THERE and not places[-1]:
+        places.pop()
+    return encode_canonical(places)
 
 
 def pack_entries(
@@ -230,33 +190,40 @@ def entries_of(batch: EntryBatch) -> list[Entry]:
 
 def entry_of(line: bytes | str, previous: bytes) -> Entry:
     """An entry from its canonical JSON and the hash before it; msgspec.DecodeError names what is no entry."""
-    read = _decode_canonical(line)
+    read = _decode_line(line)
     try:
-        lot, owed = int(read.lot_microcredits or 0), int(read.owed_microcredits or 0)
-        billed, balance = int(read.billed_microcredits or 0), int(read.balance_microcredits or 0)
+        lot, owed, billed, balance = map(
+            int,
+            (
+                read.lot_microcredits,
+                read.owed_microcredits,
+                read.billed_microcredits,
+                read.balance_microcredits,
+            ),
+        )
     except ValueError as error:
         raise msgspec.DecodeError(f"an amount is no integer: {error}") from None
     return Entry(
-        Account(read.account),
+        read.account,
         read.sequence,
-        cast("EntryKind", read.kind),
+        read.kind,
         lot,
         owed,
         billed,
         balance,
         read.lot,
-        cast("CauseKind", read.cause),
+        read.cause,
         read.source,
         read.id,
         read.offset,
         read.rate_card,
         read.occurred_at_us,
         read.ingested_at_ms,
+        read.booked_at_ms,
         read.late,
         read.price_micros,
         read.period_start_ms,
         read.detail,
-        read.booked_at_ms,
         previous,
     )
 
@@ -274,7 +241,3 @@ def verify_chain(account: str, entries: Iterable[Entry]) -> bytes:
             raise BrokenChainError(f"entry {sequence} of {account!r} says a balance that its effects do not come to")
         head = entry_hash(entry)
     return head
-
-
-def _amount(microcredits: int) -> str:
-    return str(microcredits) if microcredits else ""

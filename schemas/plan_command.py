@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from schemas.payment import LARGEST_AMOUNT_MINOR
-from schemas.usage import LONGEST_NAME
 
 MOST_ROLLOVER_PERIODS = 24
+LONGEST_PLAN = 64
+LONGEST_LINE = 32
+"""Characters: an account's row holds the plan that is and the one that comes."""
 
 At = Literal["once", "period_end"]
 Owed = Literal["keep", "waive"]
@@ -26,7 +28,8 @@ class Overage(Struct, frozen=True, gc=False, omit_defaults=True):
     """What becomes of usage that no credits cover.
 
     `refused` and `carried` are owed and repaid by the next credits; `refused` closes the gate. `billed` is paid in the
-    plan's currency, `price_minor` minor units a credit. Beyond `limit_credits` in a period it is refused.
+    plan's currency, `price_minor` minor units a credit (at most six decimals). Beyond `limit_credits` in a period it is
+    refused.
     """
 
     mode: Literal["refused", "carried", "billed"] = "refused"
@@ -42,7 +45,7 @@ class Plan(Struct, frozen=True, gc=False, omit_defaults=True):
     a period's credits.
     """
 
-    plan: Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+    plan: Annotated[str, Meta(min_length=1, max_length=LONGEST_PLAN)]
     included_credits: Decimal
     anchor_day: Annotated[int, Meta(ge=1, le=31)] = 1
     rollover: Rollover | None = None
@@ -51,7 +54,7 @@ class Plan(Struct, frozen=True, gc=False, omit_defaults=True):
     # The pattern alone would let a line break follow.
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)] | None = None
     fee_minor: Annotated[int, Meta(ge=0, le=LARGEST_AMOUNT_MINOR)] = 0
-    rate_card_line: Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)] = "default"
+    rate_card_line: Annotated[str, Meta(min_length=1, max_length=LONGEST_LINE)] = "default"
 
 
 class ActivatePlan(Struct, frozen=True, gc=False, tag_field="kind", tag="activate_plan"):

@@ -10,13 +10,14 @@ from schemas.plan_command import Owed
 from schemas.usage import LONGEST_NAME
 
 MOST_THRESHOLDS = 8
+MOST_REFILL_REQUESTS = 10_000
 
 
 class Threshold(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A level of the remaining credits: `credits`, or `percent` of what was usable in the period; one of them."""
+    """A level of the remaining credits: `credits`, or whole `percent` of what was usable in the period; one of them."""
 
     credits: Decimal | None = None
-    percent: Decimal | None = None
+    percent: Annotated[int, Meta(ge=1, le=100)] | None = None
 
 
 class RefillPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -25,7 +26,7 @@ class RefillPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     below_credits: Decimal
     credits: Decimal
     most_credits: Decimal | None = None
-    most_requests: Annotated[int, Meta(ge=1)] | None = None
+    most_requests: Annotated[int, Meta(ge=1, le=MOST_REFILL_REQUESTS)] | None = None
 
 
 class SetPolicy(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="kind", tag="set_policy"):

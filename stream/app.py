@@ -23,12 +23,14 @@ from stream.engine.owner import Owner
 from stream.engine.transport import GroupConsumer, MicroBatchTransport
 from stream.faust_parts import NoTables
 from stream.group_credentials import group_credentials
+from stream.ledger_tables import LedgerTables
 from stream.metrics import MOST_WATCHED_ACCOUNTS, Metrics
 from stream.outputs import Outputs
 from stream.pipeline import Pipeline
+from stream.rules.ledger.ledger import Ledger
 from stream.rules.rate_cards import RateCards
 from stream.settings import WorkerSettings
-from stream.tables import balances_table, commands_table
+from stream.tables import commands_table
 from stream.web import Web
 
 logger = logging.getLogger(__name__)
@@ -92,7 +94,7 @@ class Worker(Service):
         return Pipeline(
             partition,
             lambda keys: partitions_for(keys, count),
-            balances_table(names),
+            LedgerTables(names, Ledger()),
             commands_table(names),
             DedupLog(names.dedup_log, window_ms, settings.dedup_memory_mb << 20),
             Outputs(names, partition),

@@ -11,22 +11,23 @@ from typing import Final
 
 from confluent_kafka import Message
 
-from schemas.balance import Balance
 from schemas.charge import ChargeRow
+from schemas.credits import QUANTITY_MICROS_PER_UNIT
 from schemas.dead_letter import Reason
 from schemas.identifiers import Account
 from schemas.rate_card import DEFAULT_LINE
 from stream.dedup_log import DedupLog
-from stream.engine.tables import Table
-from stream.rules import burndown
-from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS, burn
 from stream.rules.dedup import Outcome
 from stream.rules.identity import contents, identities
+from stream.rules.ledger.book import Book
+from stream.rules.ledger.ledger import Ledger
+from stream.rules.ledger.plans import line_at
 from stream.rules.outcome import Reject
 from stream.rules.partitioning import PartitionsFor, check_partitions
-from stream.rules.pricing import CompiledCard, CostTooLargeError
+from stream.rules.pricing import LARGEST_COST_MICROCREDITS, CompiledCard, CostTooLargeError
 from stream.rules.rate_cards import RateCards
 from stream.rules.usage import (
+    EPOCH,
     FUTURE_TOLERANCE_US,
     Received,
     microseconds,
@@ -38,15 +39,14 @@ from stream.rules.usage import (
 # As plain integers: comparing with an IntEnum costs a Python call.
 _NEW, _DUPLICATE, _CONFLICT = map(int, (Outcome.NEW, Outcome.DUPLICATE, Outcome.CONFLICT))
 
+_NOT_SIMPLE: Final = LARGEST_COST_MICROCREDITS + 1
 _ACCOUNT: Final = 0
-_COST: Final = 8
-_MESSAGES: Final = 9
 _CLOCK_MS: Final = 12
 _OFFSET: Final = 13
 """Places in a charge."""
 
-Priced = tuple[list[ChargeRow], list[Message]]
-"""The charges of events that may be booked, if they are no duplicates, and the record of each."""
+Priced = tuple[list[ChargeRow], list[Message], list[Book | None]]
+"""The charges of events that may be booked, if they are no duplicates, with record and, if it is open, book of each."""
 
 Window = tuple[int, int, int, CompiledCard | None]
 """At a clock in ms: from when until before when, in µs, an event is accepted and has this rate card's price."""
@@ -56,13 +56,13 @@ OnReject = Callable[[Reject, Message, int], None]
 
 
 class Charging:
-    """Charges usage to the balances of one partition."""
+    """Charges usage to the accounts of one partition."""
 
     def __init__(
         self,
         partition: int,
         partitions_for: PartitionsFor,
-        balances: Table[str, Balance],
+        ledger: Ledger,
         dedup: DedupLog,
         horizon_us: int,
         on_reject: OnReject,
@@ -71,7 +71,7 @@ class Charging:
         self._rate_cards = RateCards()
         self._partition = partition
         self._partitions_for = partitions_for
-        self._balances = balances
+        self._ledger = ledger
         self._dedup = dedup
         self._horizon_us = horizon_us
         self._reject = on_reject
@@ -83,10 +83,15 @@ class Charging:
         self._rate_cards = rate_cards
         self._window = (0, 0, 0, None)
 
-    def charge(self, records: Sequence[Message], version: int, clock_ms: int) -> tuple[list[ChargeRow], int]:
-        """What is charged for records in order, as part of checkpoint `version`, and the clock after them."""
-        priced, clock_ms = self._price_all(records, clock_ms)
-        charges = self._burn(self._deduplicate(priced), version)
+    def charge(self, records: Sequence[Message], clock_ms: int) -> tuple[list[ChargeRow], int]:
+        """What is charged for records in order, and the clock after them; timers that are due before one fire first."""
+        charges: list[ChargeRow] = []
+        while records:
+            priced, count, clock_ms = self._price_until_due(records, clock_ms)
+            charges += self._burn(self._deduplicate(priced))
+            # Of the record that comes next, if there is one, only its time was looked at.
+            self._ledger.advance(clock_ms)
+            records = records[count:]
         self._outcomes["booked"] += len(charges)
         return charges, clock_ms
 
@@ -94,45 +99,90 @@ class Charging:
         """Why an account may not open here, if it may not."""
         return check_partitions([account], self._partition, self._partitions_for).get(account)
 
-    def _price_all(self, records: Sequence[Message], clock_ms: int) -> tuple[Priced, int]:
-        """Read, check and price records in order; the clock after them."""
-        balances = self._balances
+    def _price_until_due(self, records: Sequence[Message], clock_ms: int) -> tuple[Priced, int, int]:
+        """Read, check and price records up to one before which a timer is due; how many those are, and the clock.
+
+        What nearly every event is, a whole number of units at a flat price, is priced in this loop; the others alike,
+        by `_price`.
+        """
+        recent, others, due_ms = self._ledger.books.recent.get, self._ledger.books.get, self._ledger.due_ms
+        priced_at_ms, from_us, until_us, card = self._window
+        charge: ChargeRow
         charges: list[ChargeRow] = []
         kept: list[Message] = []
+        books: list[Book | None] = []
         unknown: dict[Account, None] = {}
-        for record in records:
+        count = len(records)
+        for place, record in enumerate(records):
             ingested_at_ms = record.timestamp()[1]
             if ingested_at_ms > clock_ms:
                 clock_ms = ingested_at_ms
+                if clock_ms >= due_ms:
+                    count = place
+                    break
             event = read_usage(record.value(), record.key())
-            if isinstance(event, Reject):
+            if type(event) is not Received:
+                assert isinstance(event, Reject)  # noqa: S101  a narrowing for the type checker
                 self._reject(event, record, clock_ms)
                 continue
-            balance = balances.get(event.subject)
-            if balance is None:
-                account = event.subject
+            account, used = event.subject, event.data
+            book = recent(account) or others(account)
+            if book is None:
                 unknown[account] = None
             else:
                 # The same object for all: its hash is known, and rows that keep it need no copy.
-                account = balance.account
-            charge = self._price(event, account, clock_ms, record.offset() or 0)
-            if isinstance(charge, Reject):
-                misplaced = self.check_partition(account) if balance is None else None
-                self._reject(misplaced or charge, record, clock_ms)
+                account = book.account
+            since = event.time - EPOCH
+            occurred_at_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+            if priced_at_ms != clock_ms or not from_us <= occurred_at_us < until_us:
+                self._look_up(clock_ms, occurred_at_us)
+                priced_at_ms, from_us, until_us, card = self._window
+            quantity = used.quantity
+            price = None
+            if card is not None and from_us <= occurred_at_us < until_us and not (book and book.row.lines):
+                price = card.prices.get(used.node)
+            if price is not None and type(quantity) is int and price.flat_microcredits is not None:
+                cost = price.flat_microcredits * quantity
             else:
-                charges.append(charge)
-                kept.append(record)
-        return self._without_misplaced((charges, kept), unknown), clock_ms
+                cost = _NOT_SIMPLE
+            if cost > LARGEST_COST_MICROCREDITS or card is None or price is None or type(quantity) is not int:
+                priced = self._price(event, account, book, clock_ms, record.offset() or 0)
+                if isinstance(priced, Reject):
+                    misplaced = self.check_partition(account) if book is None else None
+                    self._reject(misplaced or priced, record, clock_ms)
+                    continue
+                charge = priced
+            else:
+                charge = (
+                    account,
+                    event.source,
+                    event.id,
+                    used.agent,
+                    used.conversation,
+                    used.channel,
+                    price.node,
+                    quantity * QUANTITY_MICROS_PER_UNIT,
+                    cost,
+                    price.messages,
+                    card.version,
+                    occurred_at_us,
+                    clock_ms,
+                    record.offset() or 0,
+                )
+            charges.append(charge)
+            kept.append(record)
+            books.append(book)
+        return self._without_misplaced((charges, kept, books), unknown), count, clock_ms
 
-    def _price(self, event: Received, account: Account, clock_ms: int, offset: int) -> ChargeRow | Reject:
+    def _price(
+        self, event: Received, account: Account, book: Book | None, clock_ms: int, offset: int
+    ) -> ChargeRow | Reject:
         used = event.data
-        occurred_at_us = microseconds(event.time)
-        priced_at_ms, from_us, until_us, card = self._window
-        if priced_at_ms != clock_ms or not from_us <= occurred_at_us < until_us:
-            clock_us = clock_ms * 1_000
-            if not clock_us - self._horizon_us <= occurred_at_us <= clock_us + FUTURE_TOLERANCE_US:
-                return wrong_time(event, occurred_at_us, clock_us, self._horizon_us)
-            card = self._look_up(clock_ms, occurred_at_us)
+        occurred_at_us, clock_us = microseconds(event.time), clock_ms * 1_000
+        if not clock_us - self._horizon_us <= occurred_at_us <= clock_us + FUTURE_TOLERANCE_US:
+            return wrong_time(event, occurred_at_us, clock_us, self._horizon_us)
+        line = DEFAULT_LINE if book is None else line_at(book.row, occurred_at_us)
+        card = self._rate_cards.card_at(line, occurred_at_us)
         if card is None:
             return Reject(Reason.NO_RATE_CARD, f"no rate card is effective at {event.time.isoformat()}", account)
         price = card.prices.get(used.node)
@@ -160,20 +210,19 @@ class Charging:
             offset,
         )
 
-    def _look_up(self, clock_ms: int, occurred_at_us: int) -> CompiledCard | None:
-        """The card effective at that time; noted with the times that it prices at this clock."""
+    def _look_up(self, clock_ms: int, occurred_at_us: int) -> None:
+        """Note the card effective at that time, with the times that it prices at this clock."""
         from_us, until_us, card = self._rate_cards.interval_at(DEFAULT_LINE, occurred_at_us)
         clock_us = clock_ms * 1_000
         earliest_us, latest_us = clock_us - self._horizon_us, clock_us + FUTURE_TOLERANCE_US
         self._window = (clock_ms, max(from_us, earliest_us), min(until_us, latest_us + 1), card)
-        return card
 
     def _without_misplaced(self, priced: Priced, unknown: Collection[Account]) -> Priced:
-        """Accounts are checked on first sight; those that have a balance were checked then."""
+        """Accounts are checked on first sight; those that are open were checked then."""
         misplaced = check_partitions(unknown, self._partition, self._partitions_for) if unknown else {}
         if not misplaced:
             return priced
-        for charge, record in zip(*priced, strict=True):
+        for charge, record, _ in zip(*priced, strict=True):
             if charge[_ACCOUNT] in misplaced:
                 self._reject(misplaced[charge[_ACCOUNT]], record, charge[_CLOCK_MS])
         return _those(priced, [charge[_ACCOUNT] not in misplaced for charge in priced[0]])
@@ -186,35 +235,25 @@ class Charging:
         if not any(outcomes):
             return priced
         self._outcomes["duplicate"] += outcomes.count(_DUPLICATE)
-        for outcome, charge, record in zip(outcomes, *priced, strict=True):
+        for outcome, charge, record, _ in zip(outcomes, *priced, strict=True):
             if outcome == _CONFLICT:
                 account, source, event_id, *_ = charge
                 detail = f"{source} used the id {event_id!r} for another event"
                 self._reject(Reject(Reason.EVENT_ID_REUSED, detail, account), record, charge[_CLOCK_MS])
         return _those(priced, [outcome == _NEW for outcome in outcomes])
 
-    def _burn(self, priced: Priced, version: int) -> list[ChargeRow]:
-        """Take what each event cost from its account's balance; the charges that are booked."""
-        balances, changed = self._balances, self._balances.changed
-        refused: set[int] = set()
-        for charge, record in zip(*priced, strict=True):
-            account, cost, clock_ms = charge[_ACCOUNT], charge[_COST], charge[_CLOCK_MS]
-            balance = balances.get(account)
-            if balance is None:
-                balance = balances[account] = burndown.open_by_usage(account, clock_ms)
-            elif balance.charged_microcredits + cost > LARGEST_TOTAL_MICROCREDITS:
-                detail = f"with it the account would have used more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
-                self._reject(Reject(Reason.COST_TOO_LARGE, detail, account), record, clock_ms)
-                refused.add(charge[_OFFSET])
-                continue
-            burn(balance, cost, charge[_MESSAGES], clock_ms)
-            if balance.version != version:
-                balance.version = version
-                changed.append(balance)
-        charges = priced[0]
-        return [charge for charge in charges if charge[_OFFSET] not in refused] if refused else charges
+    def _burn(self, priced: Priced) -> list[ChargeRow]:
+        """Take what each event cost from its account; the charges that are booked."""
+        charges, records, books = priced
+        refused = self._ledger.charge(charges, books)
+        if not refused:
+            return charges
+        for charge, record in zip(charges, records, strict=True):
+            if charge[_OFFSET] in refused:
+                self._reject(refused[charge[_OFFSET]], record, charge[_CLOCK_MS])
+        return [charge for charge in charges if charge[_OFFSET] not in refused]
 
 
 def _those(priced: Priced, chosen: Sequence[bool]) -> Priced:
-    charges, records = priced
-    return list(compress(charges, chosen)), list(compress(records, chosen))
+    charges, records, books = priced
+    return list(compress(charges, chosen)), list(compress(records, chosen)), list(compress(books, chosen))

@@ -85,6 +85,9 @@ METRICS: dict[str, Described] = {
         "gauge", ("account", "why"), "What an account has left: the lowest ones and those watched."
     ),
     "creditstream_balance_distribution_credits": Described("histogram", (), "Accounts by what they have left."),
+    "creditstream_ledger_drift": Described(
+        "counter", (), "Equations of the ledger that did not hold for an account that changed; the log has each."
+    ),
     "creditstream_remembered_ids": Described("gauge", (), "Event ids in the dedup windows."),
     "creditstream_dedup_memory_bytes": Described("gauge", (), "Memory of the dedup windows."),
 }
@@ -152,16 +155,15 @@ class Metrics(Collector):
 
     def _balances(self) -> Iterator[Metric]:
         pipelines = self._worker.pipelines()
-        remaining = [
-            (row.granted_microcredits - row.charged_microcredits, row.account)
-            for pipeline in pipelines
-            for row in list(pipeline.balances.values())
-        ]
+        remaining = [each for pipeline in pipelines for each in pipeline.ledger.books.remaining()]
         yield _single("creditstream_accounts", len(remaining))
         yield _single("creditstream_remaining_credits", sum(left for left, _ in remaining) / MICROCREDITS_PER_CREDIT)
         yield _single("creditstream_overage_accounts", sum(left < 0 for left, _ in remaining))
         yield self._chosen_balances(pipelines, remaining)
         yield _distribution([left for left, _ in remaining])
+        drifted = _counter("creditstream_ledger_drift")
+        drifted.add_metric([], sum(each.drifted for each in pipelines))
+        yield drifted
         yield _single("creditstream_remembered_ids", sum(each.dedup.remembered for each in pipelines))
         yield _single("creditstream_dedup_memory_bytes", sum(each.dedup.memory_bytes for each in pipelines))
 
@@ -171,9 +173,9 @@ class Metrics(Collector):
             family.add_metric([account, "lowest"], left / MICROCREDITS_PER_CREDIT)
         for account in self._worker.watched_accounts:
             for pipeline in pipelines:
-                row = pipeline.balances.get(account)
-                if row is not None:
-                    family.add_metric([account, "watched"], row.remaining_microcredits / MICROCREDITS_PER_CREDIT)
+                book = pipeline.ledger.book(account)
+                if book is not None:
+                    family.add_metric([account, "watched"], book.row.remaining / MICROCREDITS_PER_CREDIT)
         return family
 
 

@@ -1,4 +1,4 @@
-"""What a partition emits: charges, rollups and dead letters, collected while it books, encoded at a checkpoint."""
+"""What a partition emits: charges, rollups, entries, notices and dead letters, encoded at a checkpoint."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,13 +9,19 @@ from confluent_kafka import Message
 from schemas.charge import ChargeRow
 from schemas.codec import encode_json, encode_packed
 from schemas.dead_letter import LARGEST_DEAD_LETTER_BYTES, DeadLetter
+from schemas.ledger import pack_entries
+from schemas.notice_events import notice_event
+from schemas.notices import Alert, Notice, RefillRequest
 from schemas.rollup import Rollup, RollupBatch
 from schemas.topics import PACKED_BYTES, TopicNames
 from stream.engine.outbox import Record, pack
+from stream.rules.ledger.drained import Drained
+from stream.rules.ledger.sealing import Sealed
 from stream.rules.outcome import FIXES, Reject
 
 _CHARGES_AT_ONCE = 2_000
 _ROLLUPS_AT_ONCE = 4_000
+_ENTRIES_AT_ONCE = 1_000
 _HEAD_BYTES = 64
 """What stands before the rows of a packed record takes less."""
 
@@ -29,6 +35,8 @@ class Outputs:
         self._charges: list[ChargeRow] = []
         self._encoded_charges: list[tuple[int, bytes]] = []
         self._encoded_count = 0
+        self._entries: list[bytes] = []
+        self._entries_count = 0
         self._dead_letters: list[tuple[Reject, Message, int]] = []
 
     def charge(self, charges: Sequence[ChargeRow]) -> None:
@@ -37,12 +45,24 @@ class Outputs:
         if len(self._charges) >= _CHARGES_AT_ONCE:
             self._encode_charges()
 
+    def seal(self, entries: Sequence[Sealed], version: int) -> None:
+        """Take entries in booking order, as part of that checkpoint: while they are in the processor's caches."""
+        partition, before = self._partition, self._entries_count
+
+        def encode(numbered: Sequence[tuple[int, Sealed]]) -> bytes:
+            previous, lines = zip(*(sealed for _, sealed in numbered), strict=True)
+            return encode_packed(pack_entries(partition, version, numbered[0][0], previous, lines))
+
+        numbered = list(enumerate(entries, before))
+        self._entries += [value for _, value in pack(numbered, encode, PACKED_BYTES, _ENTRIES_AT_ONCE)]
+        self._entries_count += len(entries)
+
     def reject(self, reject: Reject, record: Message, clock_ms: int) -> None:
         """Keep a rejected record for the dead letters, with its bytes and place."""
         self._dead_letters.append((reject, record, clock_ms))
 
-    def drain(self, rollups: Sequence[Rollup], version: int, booked_at_ms: int) -> list[Record]:
-        """Everything collected and the given rollup rows, as records of checkpoint `version`."""
+    def drain(self, ledger: Drained, rollups: Sequence[Rollup], version: int, booked_at_ms: int) -> list[Record]:
+        """Everything collected, what the ledger booked and the given rollup rows, as records of that checkpoint."""
         partition, topics = self._partition, self._topics
 
         def encode_rollups(rows: Sequence[Rollup]) -> bytes:
@@ -59,11 +79,23 @@ class Outputs:
         records += [
             (topics.rollups, None, value) for _, value in pack(rollups, encode_rollups, PACKED_BYTES, _ROLLUPS_AT_ONCE)
         ]
+        self.seal(ledger.sealed, version)
+        records += [(topics.ledger, None, value) for value in self._entries]
+        self._entries, self._entries_count = [], 0
+        records += [
+            (self._topic_of(notice), notice.account.encode(), encode_json(notice_event(notice, partition, version)))
+            for notice in ledger.notices
+        ]
         records += [
             (topics.dead_letters, None, encode_json(_dead_letter(*each, version, booked_at_ms)))
             for each in dead_letters
         ]
         return records
+
+    def _topic_of(self, notice: Notice) -> str:
+        if isinstance(notice, Alert):
+            return self._topics.alerts
+        return self._topics.refill_requests if isinstance(notice, RefillRequest) else self._topics.bills
 
     def _encode_charges(self) -> None:
         """While their names are in the processor's caches; a checkpoint later, each would be fetched from memory."""

@@ -1,21 +1,9 @@
-"""The tables of a partition: what is kept of every account, and what may be used only once."""
+"""The table of what may be used only once; accounts and lots have their own: `ledger_tables`."""
 
-from schemas.balance import Balance
-from schemas.codec import decode_balance, encode_packed
+from schemas.codec import encode_packed
 from schemas.topics import TopicNames
 from stream.engine.tables import Table
 from stream.rules.commands import Remembered, decode_remembered
-
-
-def balances_table(names: TopicNames) -> Table[str, Balance]:
-    """Balances by account."""
-    return Table(
-        names.balances_changelog,
-        lambda row: row.account.encode(),
-        encode_packed,
-        lambda key: key.decode(),
-        decode_balance,
-    )
 
 
 def commands_table(names: TopicNames) -> Table[bytes, Remembered]:

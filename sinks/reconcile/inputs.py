@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from schemas.codec import decode_command, decode_usage_event
-from schemas.command import LARGEST_GRANT_CREDITS, Grant, TopUp
-from schemas.credits import MICROCREDITS_PER_CREDIT, QUANTITY_MICROS_PER_UNIT, parse_micros
+from schemas.command import Grant, TopUp
+from schemas.command_check import problems
+from schemas.credits import QUANTITY_MICROS_PER_UNIT, parse_micros
 from schemas.partitioning import partition_of
 from schemas.usage import LARGEST_EVENT_BYTES, LARGEST_QUANTITY
 
@@ -115,31 +116,26 @@ def read_command(record: InputRecord) -> Gift | None:
         if not isinstance(data, Grant | TopUp):
             # Agreed, and refused by the worker.
             return None
+        if problems(command):
+            return None
         microcredits = parse_micros(data.credits)
     except _UNREADABLE:
         return None
     if record.key != command.subject.encode():
         return None
-    if not 0 < microcredits <= LARGEST_GRANT_CREDITS * MICROCREDITS_PER_CREDIT:
-        return None
     time_us = microseconds(command.time)
     return Gift(command.subject, command.source, command.id, time_us, microcredits, data)
 
 
-class _Written(dict[str, object]):
-    """A JSON object, and whether a name was written twice in it."""
-
-    def __init__(self, pairs: list[tuple[str, object]]) -> None:
-        super().__init__(pairs)
-        self.repeats = len(pairs) > len(self)
-
-
 def _says_something_twice(command: bytes) -> bool:
-    """Whether readers could differ about a command: in the envelope, its data or its payment."""
-    read = json.loads(command, object_pairs_hook=_Written, parse_int=str, parse_float=str)
-    data = read.get("data")
-    payment = data.get("payment") if isinstance(data, _Written) else None
-    return any(isinstance(part, _Written) and part.repeats for part in (read, data, payment))
+    """Whether readers could differ about a command: a name comes twice in one of its objects."""
+    repeated: list[bool] = []
+
+    def note(pairs: list[tuple[str, object]]) -> None:
+        repeated.append(len(pairs) > len({name for name, _ in pairs}))
+
+    json.loads(command, object_pairs_hook=note, parse_int=str, parse_float=str)
+    return any(repeated)
 
 
 def belongs(account: str, partition: int, partitions: int) -> bool:

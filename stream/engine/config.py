@@ -6,12 +6,14 @@ from msgspec import Struct
 
 
 class EngineConfig(Struct, frozen=True, kw_only=True):
-    """`kafka` is librdkafka's configuration; `inputs` are the many and the few, merged by append time."""
+    """`kafka` is librdkafka's configuration; `inputs` are the many and the few, merged by append time; `notices`
+    are outputs with keys."""
 
     app: str
     kafka: dict[str, str | int | float | bool]
     inputs: tuple[str, str]
     outputs: tuple[str, ...]
+    notices: tuple[str, ...] = ()
     progress_topic: str
     broadcast_topic: str
     state_topics: tuple[str, ...]
@@ -24,4 +26,11 @@ class EngineConfig(Struct, frozen=True, kw_only=True):
     @property
     def topics(self) -> tuple[str, ...]:
         """Everything whose identity a partition's state belongs to."""
-        return (*self.inputs, *self.outputs, self.progress_topic, self.broadcast_topic, *self.state_topics)
+        return (
+            *self.inputs,
+            *self.outputs,
+            *self.notices,
+            self.progress_topic,
+            self.broadcast_topic,
+            *self.state_topics,
+        )

@@ -162,6 +162,8 @@ class Recovery:
         takers: dict[str, Taker] = {topic: rows.take for topic, rows in tables.items()}
         takers.update((log.topic, _values_of(log)) for log in processor.logs)
         self._read(consumer, progress_format.CONTROL_KEY, nonce, takers, list(tables.values()))
+        for table in processor.tables:
+            table.finish_restore()
         for log in processor.logs:
             log.finish_restore()
         return max((rows.newest for rows in tables.values()), default=0)

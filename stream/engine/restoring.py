@@ -4,12 +4,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from stream.engine import progress as progress_format
-from stream.engine.tables import Table
+from stream.engine.tables import Changelogged
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ class opened:  # noqa: N801  reads as a verb where it is used
 class RowsRead:
     """The rows of a changelog on their way to its table, which decodes only the last one of a key."""
 
-    def __init__(self, table: Table[Any, Any]) -> None:
+    def __init__(self, table: Changelogged) -> None:
         self.newest = 0
         """The newest checkpoint that wrote one of them."""
         self._table = table

@@ -12,6 +12,23 @@ class Row(Protocol):
     version: int
 
 
+class Changelogged(Protocol):
+    """State that is restored from a changelog, which has its rows as they were last committed."""
+
+    @property
+    def changelog(self) -> str:
+        """The topic."""
+
+    def restore(self, key: bytes, value: bytes | None) -> int:
+        """Take a row from the changelog, or its removal; the version that wrote it."""
+
+    def finish_restore(self) -> None:
+        """Every row of every table was read."""
+
+    def drain(self) -> list[Record]:
+        """The rows that changed since the last call, encoded."""
+
+
 K = TypeVar("K", bound=str | bytes)
 R = TypeVar("R", bound=Row)
 
@@ -49,6 +66,9 @@ class Table(dict[K, R], Generic[K, R]):
         row = self._decode(value)
         self[self._parse_key(key)] = row
         return row.version
+
+    def finish_restore(self) -> None:
+        """Rows are decoded as they come."""
 
     def remove(self, key: K) -> None:
         """Forget a row that has no unwritten change, here and in the changelog."""

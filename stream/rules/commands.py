@@ -1,18 +1,20 @@
-"""Reads and checks commands, and remembers which were carried out."""
+"""Reads and checks commands: everything about them that needs no state; what is remembered of one."""
 
 import hashlib
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from schemas.command import CommandData
+from schemas.command_check import problems_of
+from schemas.credits import parse_micros
 from schemas.dead_letter import Reason
-from schemas.identifiers import Account, GrantId
-from schemas.payment import Payment
+from schemas.identifiers import Account
 from schemas.usage import LARGEST_EVENT_BYTES, LONGEST_NAME
-from stream.rules.envelope import diagnose_command, grant_microcredits, repetition_in_command
+from stream.rules.command_envelope import diagnose_command, repetition_in_command
 from stream.rules.outcome import Reject
 from stream.rules.usage import FUTURE_TOLERANCE_US, microseconds
 
@@ -20,22 +22,6 @@ OLDEST_MS = 90 * 24 * 3_600_000
 REMEMBERED_MS = OLDEST_MS + FUTURE_TOLERANCE_US // 1_000
 """A command may be said 5 minutes ahead, and is accepted until 90 days after: no retry outlives the memory."""
 _NAME = Meta(min_length=1, max_length=LONGEST_NAME)
-
-
-class ReceivedGrant(Struct, frozen=True, gc=False, tag_field="kind", tag="grant"):
-    """schemas.command.Grant as it is received."""
-
-    grant: Annotated[GrantId, _NAME]
-    credits: Decimal
-    reason: Annotated[str, Meta(max_length=LONGEST_NAME)] = ""
-
-
-class ReceivedTopUp(Struct, frozen=True, gc=False, tag_field="kind", tag="top_up"):
-    """schemas.command.TopUp as it is received."""
-
-    grant: Annotated[GrantId, _NAME]
-    credits: Decimal
-    payment: Payment
 
 
 class ReceivedCommand(Struct, frozen=True, gc=False):
@@ -47,12 +33,12 @@ class ReceivedCommand(Struct, frozen=True, gc=False):
     source: Annotated[str, _NAME]
     subject: Annotated[Account, _NAME]
     time: Annotated[datetime, Meta(tz=True)]
-    data: ReceivedGrant | ReceivedTopUp
+    data: CommandData
     datacontenttype: Literal["application/json"] = "application/json"
 
 
 class Remembered(Struct, array_like=True, gc=False):
-    """Something that may be used once: a command's identity, a grant's name, a payment's reference.
+    """Something that may be used once: a command's identity, a grant's name, a payment's reference, a refill's id.
 
     `content` is the SHA-256 of the command's type, subject and data; `at_ms` is when it was booked.
     """
@@ -79,21 +65,14 @@ def read_command(value: bytes | None, key: bytes | None) -> ReceivedCommand | Re
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return diagnose_command(value)
     # Commands are few, and money: what usage cannot afford is checked here.
-    if (repetition := repetition_in_command(value)) is not None:
-        return repetition
-    try:
-        granted_microcredits(command)
-    except ValueError as error:
-        return Reject(Reason.INVALID_AMOUNT, str(error), command.subject)
+    if (repeated := repetition_in_command(value)) is not None:
+        return repeated
+    if problems := problems_of(command.data):
+        return Reject(*problems[0], command.subject)
     if key != command.subject.encode():
         shown = "absent" if key is None else repr(key[:LONGEST_NAME])
         return Reject(Reason.KEY_MISMATCH, f"the key is {shown}, the subject {command.subject!r}", command.subject)
     return command
-
-
-def granted_microcredits(command: ReceivedCommand) -> int:
-    """What a grant or top-up gives; ValueError says what is allowed."""
-    return grant_microcredits(command.data.credits)
 
 
 def check_command_time(command: ReceivedCommand, clock_ms: int) -> Reject | None:
@@ -106,32 +85,30 @@ def check_command_time(command: ReceivedCommand, clock_ms: int) -> Reject | None
     return None
 
 
-def once_keys(command: ReceivedCommand) -> list[tuple[bytes, Reason]]:
-    """What a command may use once, with the reason to give when somebody else used it: its identity comes first."""
-    account = command.subject
-    keys = [
-        (_key("command", account, command.source, command.id), Reason.COMMAND_ID_REUSED),
-        (_key("grant", account, command.data.grant), Reason.GRANT_ID_REUSED),
-    ]
-    if isinstance(command.data, ReceivedTopUp):
-        keys.append((_key("payment", account, command.data.payment.reference), Reason.PAYMENT_REUSED))
-    return keys
-
-
 def content_of(command: ReceivedCommand) -> bytes:
     """What makes two commands of one identity the same: type, subject and data, however their JSON was written."""
-    data = command.data
-    if isinstance(data, ReceivedTopUp):
-        payment = data.payment
-        detail: tuple[object, ...] = (payment.reference, payment.amount_minor, payment.currency)
-    else:
-        detail = (data.reason,)
-    content = (command.type, command.subject, data.grant, str(granted_microcredits(command)), *detail)
-    return hashlib.sha256(msgspec.json.encode(content)).digest()
+    said = (command.type, command.subject, _said(command.data))
+    return hashlib.sha256(msgspec.json.encode(said)).digest()
 
 
-def _key(*parts: str) -> bytes:
-    return msgspec.json.encode(parts)
+def _said(value: Any) -> Any:
+    """Amounts as integers of 10⁻⁶, moments as microseconds; what is as it would be unsaid is left out."""
+    match value:
+        case Struct():
+            fields = msgspec.structs.fields(value)
+            said = {each.name: getattr(value, each.name) for each in fields}
+            kept = {each.name: _said(said[each.name]) for each in fields if said[each.name] != each.default}
+            return {"kind": value.__struct_config__.tag, **kept}
+        case tuple():
+            return [_said(each) for each in value]
+        case Decimal():
+            return parse_micros(value)
+        case datetime():
+            return microseconds(value)
+        case date():
+            return value.isoformat()
+        case _:
+            return value
 
 
 decode_remembered = msgspec.msgpack.Decoder(Remembered).decode

@@ -42,6 +42,20 @@ def repeated_name(*objects: object) -> str | None:
     return next((found.name for found in objects if isinstance(found, Repeating)), None)
 
 
+def repeated_name_within(value: object) -> str | None:
+    """A name that comes twice in an object at any depth, if one does."""
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            if isinstance(found, Repeating):
+                return found.name
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
+    return None
+
+
 def show(value: object) -> str:
     """The start of a value, for people; what holds others is named by its kind, as it may be deep and large."""
     if isinstance(value, list | dict):

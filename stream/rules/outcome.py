@@ -36,7 +36,7 @@ FIXES: dict[Reason, str] = {
     Reason.COMMAND_TOO_OLD: "Send the command again with a new time, if it is still meant.",
     Reason.GRANT_ID_REUSED: "Give every grant its own name; the first one with this name is booked.",
     Reason.PAYMENT_REUSED: "A payment buys credits once; the first top-up with this reference is booked.",
-    Reason.INVALID_AMOUNT: "Send credits as decimal text above 0, at most 10^9, with at most 6 decimals.",
+    Reason.INVALID_AMOUNT: "Send decimal text above 0, at most 10^9, with 6 decimals at most; detail names the field.",
     Reason.PLAN_ACTIVE: "Change the plan, or cancel it before another one is activated.",
     Reason.NO_PLAN: "Activate a plan first.",
     Reason.ONLY_AT_PERIOD_END: "Send the change again for the period's end.",

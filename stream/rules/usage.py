@@ -11,12 +11,12 @@ from schemas.credits import QUANTITY_MICROS_PER_UNIT
 from schemas.dead_letter import Reason
 from schemas.identifiers import Account, Agent, Conversation, EventId, Node
 from schemas.usage import LARGEST_EVENT_BYTES, LARGEST_QUANTITY, LONGEST_NAME
-from stream.rules.envelope import diagnose_usage, quantity_micros
 from stream.rules.outcome import Reject
+from stream.rules.usage_envelope import diagnose_usage, quantity_micros
 
 FUTURE_TOLERANCE_US = 5 * 60 * 1_000_000
 US_PER_HOUR = 3_600_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = Meta(min_length=1, max_length=LONGEST_NAME)
 
 
@@ -77,7 +77,7 @@ def quantity_in_micros(quantity: int | Decimal) -> int:
 
 def microseconds(moment: datetime) -> int:
     """A moment as integer microseconds since 1970, UTC."""
-    since = moment - _EPOCH
+    since = moment - EPOCH
     # Half the time of dividing by a microsecond.
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 

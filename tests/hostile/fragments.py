@@ -61,6 +61,8 @@ TEXTS = (
     *('"\x00"', '"\n"', '"\\q"', '"\\u00"', '"\\u{41}"', '"\u2028"', '"\uffff"', '"e\u0301"', '"\u202e"', '"é"', "'x'"),
     *('"x', '"\\', '"../../etc/passwd"', '"\'; DROP TABLE charges; --"', '"{{7*7}}"', '"%s%n"', '"=1+1"'),
     *('"' + "n" * 256 + '"', '"' + "n" * 257 + '"', '"' + "é" * 257 + '"', '"\ufeff"', '"api"', '"API"', '"grant"'),
+    *('"keep"', '"owe"', '"waive"', '"off"', '"once"', '"billed"', '"carried"', '"enforce"', '"void_event"'),
+    *('"activate_plan"', '"set_policy"', '"on_payment"', '"period_end"'),
     *('"top_up"', '"EUR"', '"EUR\\n"', '"creditstream.usage"', '"creditstream.command"', '"1.0"', '"1.00"'),
 )
 """Text that is empty, odd, half, too long, or means something to somebody else."""
@@ -77,7 +79,11 @@ NAMES = (
     *("specversion", "type", "id", "source", "subject", "time", "data", "datacontenttype", "unknown"),
     *("agent", "conversation", "channel", "node", "quantity"),
     *("kind", "grant", "credits", "reason", "payment", "reference", "amount_minor", "currency"),
-    *("version", "effective_at", "prices", "line", "published_at", "reprice", "withdrawn"),
+    *("priority", "effective_at", "expires_at", "spent", "event", "partition", "offset", "adjustment", "actor"),
+    *("plan", "included_credits", "anchor_day", "rollover", "cap_credits", "periods", "overage", "mode", "price_minor"),
+    *("limit_credits", "renews", "fee_minor", "rate_card_line", "rate_card", "at", "period", "thresholds", "percent"),
+    *("refill", "below_credits", "most_credits", "most_requests", "request", "retry"),
+    *("version", "prices", "line", "published_at", "reprice", "withdrawn"),
     *("unit", "tiers", "minimum_credits", "counts_as_message", "credits_per_unit", "up_to"),
 )
 """Every name that a reader knows, and one that none does."""

@@ -41,6 +41,14 @@ def _ending(event: JsonObject, raw: str) -> bytes:
     return json.dumps(event)[:-1].encode() + b"," + raw.encode() + b"}"
 
 
+def _plan() -> JsonObject:
+    return grant(e_data={"kind": "activate_plan", "plan": {"plan": "p", "included_credits": "1"}, "overage": "keep"})
+
+
+def _policy() -> JsonObject:
+    return grant(e_data={"kind": "set_policy"})
+
+
 def _unknown(raw: str) -> bytes:
     return _ending(usage(), f'"x":{raw}')
 
@@ -50,6 +58,7 @@ _DEEP = 100_000
 _NILS = b"\xc0" * 1_048_575
 _ESCAPES = r"\u0041" * 170_000
 _NAMES = ",".join(f'"{number}":0' for number in range(80_000))
+_OBJECTS = f"[{'{},' * 300_000}{{}}]"
 _PRICE = '{"unit":"u","tiers":[{"credits_per_unit":"-1"}]}'
 
 RECIPES = (
@@ -86,6 +95,12 @@ RECIPES = (
     Recipe("command", "invalid_field", "amount_minor", lambda: _with(top_up(), "data.payment.amount_minor", _DIGITS)),
     Recipe("command", "invalid_field", "one_name_often", lambda: _ending(grant(), ",".join(['"id":"1"'] * 100_000))),
     Recipe("command", "not_json", "deep", lambda: _ending(grant(), f'"x":{"[" * _DEEP}')),
+    Recipe("command", "invalid_field", "thresholds", lambda: _with(_policy(), "data.thresholds", _OBJECTS)),
+    Recipe("command", "invalid_field", "priority", lambda: _with(grant(), "data.priority", _DIGITS)),
+    Recipe("command", "invalid_field", "plan_of_escapes", lambda: _with(_plan(), "data.plan.plan", f'"{_ESCAPES}"')),
+    Recipe("command", "invalid_amount", "included", lambda: _with(_plan(), "data.plan.included_credits", _DIGITS)),
+    Recipe("command", "missing_field", "plan_of_names", lambda: _with(_plan(), "data.plan", "{" + _NAMES + "}")),
+    Recipe("command", "accepted", "unknown_objects", lambda: _with(_plan(), "data.plan.x", _OBJECTS)),
     Recipe("rate-card", "accepted", "a_mebibyte", lambda: padded(json.loads(CARD))),
     Recipe("rate-card", "unreadable", "deep_where_skipped", lambda: _ending(json.loads(CARD), f'"x":{"[" * _DEEP}')),
     Recipe("rate-card", "unreadable", "field", lambda: CARD.replace("counts_as_message", _DIGITS).encode()),

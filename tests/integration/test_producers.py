@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -14,11 +15,13 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from producers import AsyncUsageReporter, DeliveryError, UsageReporter
 from producers.__main__ import main
+from producers.cli_command import KINDS
 from producers.rate_card_topic import read_published
 from schemas.codec import decode_command, decode_usage_event
 from schemas.partitioning import partition_of
 from schemas.topics import TopicNames
 from tests.conftest import CreateTopics
+from tests.processes import ROOT
 from tests.servers import KafkaServer
 
 PARTITIONS = 4
@@ -212,6 +215,19 @@ def test_a_command_is_delivered_and_its_id_printed(place: Place, capsys: pytest.
     (record,) = place.records(place.topics.commands)
     assert decode_command(record.value() or b"").id == capsys.readouterr().out.strip()
     assert (record.key(), record.partition()) == (b"acme", partition_of(b"acme", PARTITIONS))
+
+
+def test_commands_of_every_kind_are_delivered_in_order(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the help's examples, to the account's partition; its id is the one that was given."""
+    monkeypatch.chdir(ROOT)
+    for number, (kind, asked) in enumerate(KINDS.items()):
+        options = ["--account", "acme", *shlex.split(asked.example), "--id", f"c-{number}"]
+        assert place.run("command", kind, *options) == 0
+    records = place.records(place.topics.commands)
+    commands = [decode_command(record.value() or b"") for record in records]
+    sent = [(command.id, command.data.__struct_config__.tag) for command in commands]
+    assert sent == [(f"c-{number}", kind.replace("-", "_")) for number, kind in enumerate(KINDS)]
+    assert {record.partition() for record in records} == {partition_of(b"acme", PARTITIONS)}
 
 
 def test_a_topic_that_is_not_there_is_told(

@@ -10,9 +10,9 @@ from heapq import merge
 from itertools import groupby
 
 from tests.simulation.oracle_books import Books
-from tests.simulation.oracle_checks import Rejected
 from tests.simulation.oracle_clickhouse import read_clickhouse
 from tests.simulation.oracle_differences import differences
+from tests.simulation.oracle_json import Rejected
 from tests.simulation.oracle_kafka import read_all, read_rate_cards
 from tests.simulation.oracle_prices import Card, read_cards
 from tests.simulation.oracle_records import Expected, Figures, OracleSettings, Place, RawRecord

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from schemas.dead_letter import Reason
-from tests.simulation.oracle_checks import Gift, Rejected, Usage, read_command, read_usage
+from tests.simulation.oracle_checks import Gift, Usage, read_command, read_usage
+from tests.simulation.oracle_json import Rejected
 from tests.simulation.oracle_numbers import MICROS
 from tests.simulation.oracle_prices import Card, Price, card_at
 from tests.simulation.oracle_records import (
@@ -47,7 +48,11 @@ class Books:
         """The record is booked, dropped as a duplicate, or Rejected: then only the clock has moved."""
         self.now_ms = max(self.now_ms, record.timestamp_ms)
         if record.topic_kind == "commands":
-            self._book_command(read_command(record, self.settings))
+            command = read_command(record, self.settings)
+            if not isinstance(command, Gift):
+                # Agreed, and refused by the worker until it has the ledger.
+                raise Rejected(Reason.INVALID_FIELD)
+            self._book_command(command)
         else:
             usage = read_usual(record, self.settings)
             self._book_usage(record, usage if usage is not None else read_usage(record, self.settings))

@@ -3,44 +3,15 @@
 A check that fails raises Rejected with the reason that a dead letter must carry.
 """
 
-import json
-import re
-from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from schemas.command import LARGEST_GRANT_CREDITS
 from schemas.dead_letter import Reason
-from schemas.payment import LARGEST_AMOUNT_MINOR
 from schemas.usage import LARGEST_QUANTITY, LONGEST_NAME, Channel
+from tests.simulation.oracle_commands import problems
+from tests.simulation.oracle_json import Number, Object, Rejected, read_json, says_something_twice
 from tests.simulation.oracle_numbers import instant_us, java_partition, micros
 from tests.simulation.oracle_records import OracleSettings, RawRecord
-
-Object = dict[str, object]
-_CURRENCY = re.compile(r"[A-Z]{3}")
-_WHOLE = re.compile(r"-0|[0-9]{1,16}")
-
-
-class Rejected(Exception):  # noqa: N818 - it is an answer, not an error of the oracle
-    """A record that is not booked, and why."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Number:
-    """A JSON number as it was written: no float comes near it."""
-
-    text: str
-
-
-class _Document(dict[str, object]):
-    """A JSON object that knows how many pairs it was written with."""
-
-    def __init__(self, pairs: list[tuple[str, object]]) -> None:
-        super().__init__(pairs)
-        self.pairs = len(pairs)
 
 
 class Usage(NamedTuple):
@@ -55,6 +26,16 @@ class Usage(NamedTuple):
     channel: str
     node: str
     quantity_micros: int
+
+
+class Told(NamedTuple):
+    """A command of another kind that can be read."""
+
+    account: str
+    source: str
+    id: str
+    time_us: int
+    kind: str
 
 
 class Gift(NamedTuple):
@@ -89,7 +70,7 @@ def read_usage(record: RawRecord, settings: OracleSettings) -> Usage:
     return Usage(subject, source, event_id, occurred_at_us, agent, conversation, channel, node, quantity)
 
 
-def read_command(record: RawRecord, settings: OracleSettings) -> Gift:
+def read_command(record: RawRecord, settings: OracleSettings) -> Gift | Told:
     """A record of credits.commands up to its key's check; its time is not yet compared with the clock.
 
     No name may come twice in it; in usage the last one counts.
@@ -102,17 +83,25 @@ def read_command(record: RawRecord, settings: OracleSettings) -> Gift:
     command_id, source, subject = (_name(envelope, field) for field in ("id", "source", "subject"))
     time = _text(envelope, "time")
     _content_type(envelope)
-    kind = data.get("kind")
-    if kind not in ("grant", "top_up"):
-        raise Rejected(Reason.INVALID_FIELD)
-    _present(data, ["grant", "credits"], None, [])
-    grant = _name(data, "grant")
-    about, reference = _payment(data) if kind == "top_up" else _reason(data)
-    amount = _amount(data["credits"], LARGEST_GRANT_CREDITS, Reason.INVALID_AMOUNT)
+    reason = next(problems(data), None)
+    if reason is not None:
+        raise Rejected(reason)
     time_us = _time(time)
     _key(record, subject, settings)
-    content = (kind, grant, amount, about)
-    return Gift(subject, source, command_id, time_us, grant, amount, reference, content)
+    told = Told(subject, source, command_id, time_us, str(data["kind"]))
+    return _gift(told, data) if told.kind in ("grant", "top_up") else told
+
+
+def _gift(told: Told, data: Object) -> Gift:
+    grant, payment = str(data["grant"]), data.get("payment")
+    amount = _amount(data["credits"], LARGEST_GRANT_CREDITS, Reason.INVALID_AMOUNT)
+    times = [data.get(name) and _time(str(data[name])) for name in ("effective_at", "expires_at")]
+    about, reference = data.get("reason", ""), None
+    if told.kind == "top_up" and isinstance(payment, dict):
+        reference = str(payment["reference"])
+        about = (reference, int(payment["amount_minor"].text), payment["currency"])
+    content = (told.kind, grant, amount, about, data.get("priority"), *times)
+    return Gift(told.account, told.source, told.id, told.time_us, grant, amount, reference, content)
 
 
 def _envelope(record: RawRecord, wanted_type: str, settings: OracleSettings) -> Object:
@@ -123,43 +112,14 @@ def _envelope(record: RawRecord, wanted_type: str, settings: OracleSettings) -> 
         text = value.decode("utf-8")
     except UnicodeDecodeError:
         raise Rejected(Reason.NOT_UTF8) from None
-    document = _parse(text)
-    if wanted_type == "creditstream.command" and _says_something_twice(document):
+    document = read_json(text)
+    if wanted_type == "creditstream.command" and says_something_twice(document):
         raise Rejected(Reason.INVALID_FIELD)
     if document.get("specversion") != "1.0":
         raise Rejected(Reason.WRONG_SPECVERSION)
     if document.get("type") != wanted_type:
         raise Rejected(Reason.WRONG_TYPE)
     return document
-
-
-def _parse(text: str) -> Object:
-    try:
-        document = json.loads(
-            text,
-            parse_int=Number,
-            parse_float=Number,
-            parse_constant=_no_constant,
-            object_pairs_hook=_Document,
-        )
-        if "\\u" in text:
-            # A lone surrogate escape parses, and then cannot be written as UTF-8.
-            json.dumps(document, ensure_ascii=False, default=str).encode()
-    except (ValueError, RecursionError):
-        raise Rejected(Reason.NOT_JSON) from None
-    if not isinstance(document, dict):
-        raise Rejected(Reason.NOT_JSON)
-    return document
-
-
-def _says_something_twice(command: Object) -> bool:
-    data = command.get("data")
-    payment = data.get("payment") if isinstance(data, dict) else None
-    return any(isinstance(part, _Document) and part.pairs > len(part) for part in (command, data, payment))
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _present(outer: Object, outer_fields: list[str], inner: Object | None, inner_fields: list[str]) -> None:
@@ -219,26 +179,3 @@ def _key(record: RawRecord, subject: str, settings: OracleSettings) -> None:
         raise Rejected(Reason.INVALID_FIELD)
     if java_partition(key, settings.partitions) != record.partition:
         raise Rejected(Reason.WRONG_PARTITION)
-
-
-def _reason(data: Object) -> tuple[object, None]:
-    reason = data.get("reason", "")
-    if not isinstance(reason, str) or len(reason) > LONGEST_NAME:
-        raise Rejected(Reason.INVALID_FIELD)
-    return reason, None
-
-
-def _payment(data: Object) -> tuple[object, str]:
-    payment = _object(data, "payment")
-    if payment is None:
-        raise Rejected(Reason.INVALID_FIELD)
-    _present(payment, ["reference", "amount_minor", "currency"], None, [])
-    reference, currency, amount = (
-        _name(payment, "reference"),
-        _name(payment, "currency"),
-        payment["amount_minor"],
-    )
-    whole = isinstance(amount, Number) and _WHOLE.fullmatch(amount.text)
-    if not whole or int(whole[0]) > LARGEST_AMOUNT_MINOR or not _CURRENCY.fullmatch(currency):
-        raise Rejected(Reason.INVALID_FIELD)
-    return (reference, int(whole[0]), currency), reference

@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from schemas.balance import Balance
+from schemas.account import AccountRow
 from schemas.codec import decode_rate_card
 from schemas.topics import TopicNames
 from stream.dedup_log import DedupLog
@@ -17,11 +17,13 @@ from stream.engine.murmur2 import partitions_for
 from stream.engine.outbox import Record
 from stream.engine.partition import Applied, Partition
 from stream.engine.progress import Progress
+from stream.ledger_tables import LedgerTables
 from stream.outputs import Outputs
 from stream.pipeline import Pipeline
+from stream.rules.ledger.ledger import Ledger
 from stream.rules.rate_cards import RateCards
 from stream.rules.rollup import MOST_ROWS, OpenRollups
-from stream.tables import balances_table, commands_table
+from stream.tables import commands_table
 
 TOPICS = TopicNames()
 INPUTS = (TOPICS.usage_events, TOPICS.commands)
@@ -132,7 +134,7 @@ def new_pipeline(
     return Pipeline(
         partition,
         lambda keys: partitions_for(keys, partitions),
-        balances_table(TOPICS),
+        LedgerTables(TOPICS, Ledger()),
         commands_table(TOPICS),
         DedupLog(TOPICS.dedup_log, window_ms, 16 << 20),
         Outputs(TOPICS, partition),
@@ -188,6 +190,8 @@ class Scene:
                 tables[topic].restore(key, value)
             elif topic == TOPICS.dedup_log and value is not None:
                 self.pipeline.dedup.restore(value)
+        for table in self.pipeline.tables:
+            table.finish_restore()
         self.pipeline.dedup.finish_restore()
         self.partition = self._new_partition(self.partition.durable)
 
@@ -198,9 +202,11 @@ class Scene:
         (outcome,) = (self.outcomes - before).elements()
         return str(outcome)
 
-    def balance(self, account: str = "acme") -> Balance:
-        """The balance in memory."""
-        return self.pipeline.balances[account]
+    def account(self, account: str = "acme") -> AccountRow:
+        """The account's row in memory."""
+        book = self.pipeline.ledger.book(account)
+        assert book is not None
+        return book.row
 
     def _new_pipeline(self) -> Pipeline:
         pipeline = new_pipeline(outcomes=self.outcomes, **self._options)

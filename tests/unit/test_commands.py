@@ -5,27 +5,39 @@ import json
 import pytest
 
 from schemas.codec import encode_packed
+from schemas.command import Grant, TopUp
+from schemas.credits import parse_credits
 from schemas.dead_letter import Reason
 from schemas.usage import LARGEST_EVENT_BYTES
+from stream.rules.carrying_out import once_keys
 from stream.rules.commands import (
     ReceivedCommand,
     Remembered,
     check_command_time,
     content_of,
     decode_remembered,
-    granted_microcredits,
-    once_keys,
     read_command,
 )
 from stream.rules.outcome import Reject
-from tests.unit.booking_scene import DAY_MS, NOON_MS, JsonObject, grant, top_up
+from tests.unit.booking_scene import DAY_MS, NOON, NOON_MS, JsonObject, grant, top_up
 
+EVENT = {"source": "s", "id": "e", "partition": 0, "offset": 1}
 PAYMENT = {"reference": "p1", "amount_minor": 900, "currency": "EUR"}
 
 
 def read(command: JsonObject, key: bytes | None = b"acme") -> ReceivedCommand | Reject:
     """What is read of a command."""
     return read_command(json.dumps(command).encode(), key)
+
+
+def of(kind: str, **data: object) -> JsonObject:
+    """A command of another kind."""
+    return grant(e_data={"kind": kind, **data})
+
+
+def plan(**changes: object) -> JsonObject:
+    """A good activation of a plan, with changes to the plan."""
+    return of("activate_plan", plan={"plan": "team", "included_credits": "100", **changes}, overage="keep")
 
 
 def reason_of(found: ReceivedCommand | Reject) -> Reason | None:
@@ -72,7 +84,8 @@ def test_credits_are_above_0_at_most_10_to_9_and_of_6_decimals(amount: object, m
             assert reason_of(found) == Reason.INVALID_AMOUNT
         else:
             assert isinstance(found, ReceivedCommand)
-            assert granted_microcredits(found) == microcredits
+            assert isinstance(found.data, Grant | TopUp)
+            assert parse_credits(found.data.credits) == microcredits
 
 
 @pytest.mark.parametrize(
@@ -85,6 +98,9 @@ def test_credits_are_above_0_at_most_10_to_9_and_of_6_decimals(amount: object, m
         (grant(), '"data":{}', "data"),
         (top_up(), '"reference":"p2"', "reference"),
         (grant(unknown=1), '"unknown":2', "unknown"),
+        (grant(unknown=[{"a": {"b": 1}}]), '"b":1', "b"),
+        (plan(rollover={"cap_credits": "5"}), '"cap_credits":"7"', "cap_credits"),
+        (of("set_policy", thresholds=[{"percent": 20}]), '"percent":30', "percent"),
     ],
 )
 def test_a_command_in_which_a_name_comes_twice_is_refused(event: JsonObject, member: str, name: str) -> None:
@@ -179,6 +195,25 @@ def test_a_command_may_be_90_days_old_and_five_minutes_ahead(booked_at_ms: int, 
         (top_up(), top_up(payment={**PAYMENT, "amount_minor": 901}), False),
         (top_up(), top_up(payment={**PAYMENT, "currency": "USD"}), False),
         (top_up(), top_up(payment={**PAYMENT, "reference": "p2"}), False),
+        (grant(priority=20), grant(), False),
+        (grant(expires_at=NOON), grant(expires_at="2025-11-22T13:00:00.000+01:00"), True),
+        (grant(expires_at=NOON), grant(effective_at=NOON), False),
+        (plan(), plan(included_credits=100, anchor_day=1, overage={}, currency=None, rollover=None), True),
+        (plan(), plan(anchor_day=2), False),
+        (plan(rollover={"cap_credits": "5"}), plan(rollover={"periods": 1, "cap_credits": "5.0"}), True),
+        (plan(rollover={"cap_credits": "5"}), plan(rollover={"periods": 2, "cap_credits": "5"}), False),
+        (of("cancel_plan", at="once"), of("cancel_plan", at="period_end"), False),
+        (of("renew", period="2025-12-01"), of("renew", period="2025-12-02"), False),
+        (of("void_grant", grant="g"), of("void_grant", grant="g", spent=None, reason=""), True),
+        (of("void_grant", grant="g"), of("void_grant", grant="g", spent="owe"), False),
+        (of("void_event", event=EVENT), of("void_event", event={**EVENT, "offset": 2}), False),
+        (of("void_event", event=EVENT), of("reprice", event=EVENT, rate_card="v1"), False),
+        (of("set_policy", thresholds=[]), of("set_policy", thresholds=[], refill=None), True),
+        (of("set_policy", thresholds=[], mode="observe"), of("set_policy", mode="observe"), False),
+        (of("set_policy", thresholds=[{"percent": 5}]), of("set_policy", thresholds=[{"credits": 5}]), False),
+        (of("set_policy", refill="off"), of("set_policy", refill={"below_credits": 1, "credits": 1}), False),
+        (of("refill_declined", request="r"), of("refill_declined", request="r", retry=True), True),
+        (of("refill_declined", request="r"), of("refill_declined", request="r", retry=False), False),
     ],
 )
 def test_commands_are_the_same_if_type_subject_and_data_are(one: JsonObject, other: JsonObject, same: bool) -> None:
@@ -186,11 +221,22 @@ def test_commands_are_the_same_if_type_subject_and_data_are(one: JsonObject, oth
     assert (content_of(good(one)) == content_of(good(other))) is same
 
 
-def test_a_command_uses_its_identity_its_grant_and_its_payment_once() -> None:
+@pytest.mark.parametrize(
+    ("command", "reasons"),
+    [
+        (grant(), [Reason.GRANT_ID_REUSED]),
+        (top_up(), [Reason.GRANT_ID_REUSED, Reason.PAYMENT_REUSED]),
+        (of("adjust", adjustment="a", credits="-5", reason="r", actor="m"), [Reason.GRANT_ID_REUSED]),
+        (of("refill_paid", request="r", payment=PAYMENT), [Reason.REFILL_ANSWERED, Reason.PAYMENT_REUSED]),
+        (of("refill_declined", request="r"), []),
+        (of("void_grant", grant="g1"), []),
+        (of("void_event", event=EVENT), []),
+        (plan(), []),
+    ],
+)
+def test_a_command_uses_its_identity_and_its_names_once(command: JsonObject, reasons: list[Reason]) -> None:
     """The identity comes first, so that the same command again is known before its grant is found taken."""
-    reasons = [reason for _, reason in once_keys(good(top_up()))]
-    assert reasons == [Reason.COMMAND_ID_REUSED, Reason.GRANT_ID_REUSED, Reason.PAYMENT_REUSED]
-    assert [reason for _, reason in once_keys(good(grant()))] == reasons[:2]
+    assert [reason for _, reason in once_keys(good(command))] == [Reason.COMMAND_ID_REUSED, *reasons]
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,12 @@ import json
 import pytest
 
 from schemas.dead_letter import Reason
-from stream.rules.envelope import diagnose_command, diagnose_usage
-from tests.unit.booking_scene import JsonObject, grant, top_up, usage
+from stream.rules.command_envelope import diagnose_command
+from stream.rules.usage_envelope import diagnose_usage
+from tests.unit.booking_scene import JsonObject, usage
 
 GOOD = json.dumps(usage()).encode()
 LONG = "x" * 257
-
-
-def payment(**changes: object) -> JsonObject:
-    """A good payment with changes."""
-    return {"reference": "p1", "amount_minor": 900, "currency": "EUR", **changes}
 
 
 @pytest.mark.parametrize(
@@ -97,44 +93,6 @@ def test_the_first_field_that_is_wrong_in_a_usage_event_is_named(
     found = diagnose_usage(json.dumps(event).encode())
     assert (found.reason, found.detail) == (reason, detail)
     assert found.account == event["subject"]
-
-
-@pytest.mark.parametrize(
-    ("command", "reason", "detail"),
-    [
-        (grant(e_type="creditstream.usage"), Reason.WRONG_TYPE, "type is 'creditstream.usage' instead of"),
-        (grant(e_source=...), Reason.MISSING_FIELD, "source is missing or empty"),
-        (grant(e_data=5), Reason.INVALID_FIELD, "data is a number, not an object"),
-        (grant(e_id=LONG), Reason.INVALID_FIELD, "id has 257 characters, more than 256"),
-        (grant(e_datacontenttype=1), Reason.INVALID_FIELD, "datacontenttype is 1 instead of 'application/json'"),
-        (grant(kind="gift", grant=...), Reason.INVALID_FIELD, "kind is 'gift', not grant or top_up"),
-        (grant(kind=...), Reason.INVALID_FIELD, "kind is None, not grant or top_up"),
-        (grant(grant=""), Reason.MISSING_FIELD, "grant is missing or empty"),
-        (grant(credits=...), Reason.MISSING_FIELD, "credits is missing or empty"),
-        (grant(grant=5), Reason.INVALID_FIELD, "grant is a number, not text"),
-        (grant(reason=5), Reason.INVALID_FIELD, "reason is a number, not text"),
-        (grant(reason=LONG, credits="x"), Reason.INVALID_FIELD, "reason has 257 characters, more than 256"),
-        (grant(credits=True, e_time="soon"), Reason.INVALID_AMOUNT, "credits is true or false"),
-        (grant(credits="a lot"), Reason.INVALID_AMOUNT, "'a lot' is not a decimal number"),
-        (grant(e_time="soon"), Reason.INVALID_TIME, "time is 'soon'"),
-        (top_up(payment=...), Reason.MISSING_FIELD, "payment is missing or empty"),
-        (top_up(payment="p1"), Reason.INVALID_FIELD, "payment is text, not an object"),
-        (top_up(payment=payment(reference="")), Reason.MISSING_FIELD, "reference is missing or empty"),
-        (top_up(payment=payment(reference=LONG)), Reason.INVALID_FIELD, "reference has 257 characters"),
-        (top_up(payment=payment(currency=978)), Reason.INVALID_FIELD, "currency is a number, not text"),
-        *(
-            (top_up(payment=payment(**wrong)), Reason.INVALID_FIELD, "payment is not as the published schema has it")
-            for wrong in ({"amount_minor": -1}, {"amount_minor": 1.5}, {"amount_minor": "1"}, {"currency": "euro"})
-        ),
-        (top_up(payment=payment(currency="EUR\n")), Reason.INVALID_FIELD, "payment is not as the published schema"),
-    ],
-)
-def test_the_first_field_that_is_wrong_in_a_command_is_named(command: JsonObject, reason: Reason, detail: str) -> None:
-    """Each row is a command, the reason, and how the detail begins."""
-    found = diagnose_command(json.dumps(command).encode())
-    assert found.reason == reason
-    assert found.detail.startswith(detail)
-    assert found.account == "acme"
 
 
 def test_a_name_that_comes_twice_is_told_when_nothing_else_is_wrong() -> None:

@@ -7,7 +7,8 @@ import pytest
 from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
 from tests.simulation.oracle import OracleSettings, RawRecord
-from tests.simulation.oracle_checks import Rejected, Usage, read_usage
+from tests.simulation.oracle_checks import Usage, read_usage
+from tests.simulation.oracle_json import Rejected
 from tests.simulation.oracle_numbers import java_partition
 from tests.simulation.oracle_usual import read_usual
 

@@ -62,8 +62,8 @@ USAGE_REJECTS: list[tuple[JsonObject | bytes | None, Reason, str, str]] = [
 ]
 COMMAND_REJECTS: list[tuple[JsonObject | bytes | None, Reason, str, str]] = [
     (GOOD, Reason.WRONG_TYPE, "type is 'creditstream.usage' instead of 'creditstream.command'", "acme"),
-    (grant(kind="gift"), Reason.INVALID_FIELD, "kind is 'gift', not grant or top_up", "acme"),
-    (grant(credits="0"), Reason.INVALID_AMOUNT, "credits 0 is not above 0 and at most 10^9", "acme"),
+    (grant(kind="gift"), Reason.INVALID_FIELD, "kind is 'gift', not one of grant, top_up", "acme"),
+    (grant(credits="0"), Reason.INVALID_AMOUNT, "credits is 0: give 0.000001 to 1000000000", "acme"),
     (grant(e_time="2025-01-01T00:00:00Z"), Reason.COMMAND_TOO_OLD, "its time is 2025-01-01T00:00:00", "acme"),
     (grant(e_time="2025-11-22T12:06:00Z"), Reason.TOO_FAR_AHEAD, "its time is 2025-11-22T12:06:00", "acme"),
     (top_up(e_id="0", credits="1"), Reason.COMMAND_ID_REUSED, "its source and id were used by a command", "acme"),

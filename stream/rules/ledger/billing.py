@@ -1,6 +1,6 @@
 """Bills: overage that money pays, one line per period and price; what is closed is corrected on the current one."""
 
-from schemas.account import AccountRow, BillLine
+from schemas.account import AccountRow, BillLine, find_line
 from schemas.notices import Bill
 from stream.rules.ledger.posting import Posting
 
@@ -9,20 +9,12 @@ MOST_LINES = 8
 _MICROCREDIT_MICROS_PER_MINOR = 10**12
 
 
-def find_line(row: AccountRow, period_start_ms: int, price_micros: int, currency: str) -> BillLine | None:
-    """The current bill's line for that period and price."""
-    for line in row.bill:
-        if (line.period_start_ms, line.price_micros, line.currency) == (period_start_ms, price_micros, currency):
-            return line
-    return None
-
-
 def line_of(row: AccountRow, period_start_ms: int, price_micros: int, currency: str) -> BillLine:
     """The same, begun if there is none."""
     line = find_line(row, period_start_ms, price_micros, currency)
     if line is None:
         line = BillLine(period_start_ms, price_micros, currency)
-        row.bill.append(line)
+        row.bill = (*row.bill, line)
     return line
 
 
@@ -42,5 +34,5 @@ def close_bill(posting: Posting, at_ms: int) -> None:
         plan = "" if row.plan is None else row.plan.id
         posting.notices.append(Bill(row.account, plan, row.period_start_ms, at_ms, lines, amounts))
         posting.write("bill_closed", detail=plan)
-    row.bill = []
+    row.bill = ()
     row.overage_used = 0

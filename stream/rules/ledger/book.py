@@ -3,12 +3,21 @@
 from bisect import insort
 from collections.abc import Iterator
 
-from schemas.account import AccountRow, BillLine
+import msgspec
+
+from schemas.account import AccountRow, BalanceRow, BillLine, take
+from schemas.identifiers import Account
+from schemas.ledger import first_hash
 from schemas.lot import NEVER_MS, Lot
 from schemas.plan import OveragePolicy
 
 FORGET_CLOSED_MS = 90 * 86_400_000
 """How long closed lots are kept: for late usage, and for refunds."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_NOT_POSTED = msgspec.Raw(b"")
+_UNNAMED = Account("")
 
 
 class Book:
@@ -18,32 +27,50 @@ class Book:
     `quiet_until_ms`, of events that did not occur before `late_before_us`, burn down `first` and nothing else happens;
     or, if no usable lot holds anything, they are all overage: owed, or on `line` of the bill, as `overage` says.
     `due_at_ms` is when the clock has something to do. A simple charge is taken from `room` alone; the balance after it
-    is `room` and `balance_over_room`. The lot and the totals follow with `absorb`, before anybody looks at them.
+    is `room` and `balance_over_room`.
+
+    From `head` to `updated_at_ms` is the row's as simple charges move it; row and lot follow with `absorb`, before
+    anybody looks at them. `version` is the checkpoint that writes what changed last. `posted` is the row as the last
+    posting left it, encoded, `posted_room` and `posted_remaining` are those of then.
 
     `forgotten` names closed lots that were dropped since it was last emptied: their rows are to be removed.
     """
 
     __slots__ = (
         "absorbed_room",
+        "account",
+        "asks",
         "balance_over_room",
         "closed",
         "due_at_ms",
+        "events",
         "first",
+        "first_id",
         "forgotten",
+        "head",
         "late_before_us",
         "line",
+        "messages",
         "open",
         "overage",
+        "posted",
+        "posted_remaining",
+        "posted_room",
         "quiet_until_ms",
         "room",
         "row",
+        "sequence",
+        "updated_at_ms",
+        "version",
     )
 
     def __init__(self, row: AccountRow, lots: list[Lot] | None = None) -> None:
         self.row = row
+        self.account = row.account
         self.open: list[Lot] = sorted((lot for lot in lots or () if lot.held), key=burn_order)
         self.closed: dict[str, Lot] = {lot.id: lot for lot in lots or () if not lot.held}
         self.first: Lot | None = None
+        self.first_id = ""
         self.line: BillLine | None = None
         self.overage: OveragePolicy = "refused"
         self.room = 0
@@ -52,36 +79,75 @@ class Book:
         self.quiet_until_ms = 0
         self.late_before_us = 0
         self.due_at_ms = NEVER_MS
-        self.forgotten: list[str] = []
+        self.forgotten: tuple[str, ...] = ()
+        self.asks = False
+        self.posted = _NOT_POSTED
+        self.posted_room = self.posted_remaining = 0
+        self.version = row.version
+        self.head = row.head or first_hash(row.account)
+        self.follow()
 
-    def give_room(self, room: int) -> None:
-        """So much may be taken by simple charges."""
+    def follow(self) -> None:
+        """Go on from what the row says."""
+        row = self.row
+        self.sequence, self.events, self.messages = row.sequence, row.events, row.messages
+        self.updated_at_ms = row.updated_at_ms
+
+    def burn_from(self, lot: Lot | None, room: int) -> None:
+        """Simple charges burn this lot, if there is one, and may take so much."""
+        self.first = lot
+        self.first_id = "" if lot is None else lot.id
         self.room = self.absorbed_room = room
         self.balance_over_room = self.row.balance - room
 
     def absorb(self, version: int) -> None:
-        """Let the lot and the totals follow the simple charges since the last time, as part of that checkpoint."""
+        """Let row and lot follow the simple charges since the last time, as part of that checkpoint."""
         row, lot, taken = self.row, self.first, self.absorbed_room - self.room
-        if not taken:
-            return
-        self.absorbed_room = self.room
-        row.charged += taken
-        if lot is not None:
-            lot.held -= taken
-            lot.spent += taken
+        if taken and lot is not None:
             lot.version = version
-            row.burned += taken
-            row.held -= taken
-            row.balance -= taken
-            return
-        if self.overage != "refused":
-            row.overage_used += taken
-        if self.line is not None:
-            self.line.microcredits += taken
-            row.billed += taken
-        else:
-            row.owed += taken
-            row.balance -= taken
+        take(row, lot, self.line, taken, self.events, carries=self.overage != "refused")
+        self.absorbed_room = self.room
+        row.sequence, row.messages = self.sequence, self.messages
+        row.updated_at_ms, row.head = self.updated_at_ms, self.head
+        row.version = self.version
+
+    @property
+    def remaining(self) -> int:
+        """What is left now."""
+        taken = 0 if self.line is not None else self.absorbed_room - self.room
+        return self.row.remaining - taken
+
+    def encoded(self, version: int) -> bytes:
+        """The account's row as it is written; `post` was called since the last posting."""
+        taken = self.posted_room - self.room
+        return _encode(
+            BalanceRow(
+                self.account,
+                version,
+                self.due_at_ms,
+                self.asks,
+                self.posted_remaining if self.line is not None else self.posted_remaining - taken,
+                taken,
+                self.sequence,
+                self.head,
+                self.events,
+                self.messages,
+                self.updated_at_ms,
+                self.overage if self.first is None else "",
+                self.posted,
+            )
+        )
+
+    def post(self, *, with_first_lot: bool = True) -> None:
+        """Keep the row, which was absorbed, as what later ones are written with."""
+        row = self.row
+        if with_first_lot:
+            row.first_lot = self.first
+        row.account = _UNNAMED
+        self.posted = msgspec.Raw(_encode(row))
+        row.account = self.account
+        row.first_lot = None
+        self.posted_room, self.posted_remaining = self.room, row.remaining
 
     def usable(self) -> list[Lot]:
         """Lots that have begun and hold something, in burn-down order."""

@@ -18,6 +18,8 @@ from stream.rules.outcome import Reject
 
 CORRECTED_MS = 90 * 86_400_000
 """How long after its booking a charge may be corrected, and for how long what it is now is kept."""
+MOST_CARDS = 16
+"""By which one event is priced anew: its row of `corrections` is bounded."""
 
 
 class Piece(Struct, array_like=True, gc=False):
@@ -95,6 +97,8 @@ def reprice(posting: Posting, charge: ChargeNow, cost: int, card: str) -> bool |
         return Reject(Reason.TOO_OLD_TO_VOID, "it was booked more than 90 days ago", posting.row.account)
     if charge.is_voided or card in charge.cards:
         return False
+    if len(charge.cards) >= MOST_CARDS:
+        return Reject(Reason.INVALID_TERMS, f"{MOST_CARDS} cards priced it anew: adjust instead", posting.row.account)
     charge.cards.append(card)
     posting.about = f"{charge.source} {charge.id}"
     more = cost - charge.cost

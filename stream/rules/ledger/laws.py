@@ -1,12 +1,32 @@
-"""What always holds, checked on one account: a drift is named, never hidden.
+"""What always holds, checked on every account that a checkpoint changed: a drift is named, never hidden.
 
-With G granted, B burned, E expired, V voided, H held, C charged, R refunded, O owed, M billed. It is asked for every
-account that a checkpoint changed: 1 µs with three lots that are right; only what is wrong is written out.
+With G granted, B burned, E expired, V voided, H held, C charged, R refunded, O owed, M billed.
 """
 
 from schemas.account import AccountRow
 from schemas.lot import Lot
 from stream.rules.ledger.book import Book
+
+
+def holds(book: Book) -> bool:
+    """Whether every equation does."""
+    row, held, owed, open_lots = book.row, book.row.held, book.row.owed, book.open
+    if (
+        row.granted != row.burned + row.expired + row.voided + held
+        or row.charged - row.refunded != row.burned + owed + row.billed
+        or row.balance != held - owed
+    ):
+        return False
+    if len(open_lots) == 1 and not book.closed and not row.unstarted and not owed:
+        lot = open_lots[0]
+        return (
+            lot.held == held > 0
+            and lot.granted + lot.rolled_in == lot.spent + lot.expired + lot.voided + lot.rolled_out + held
+            and not (lot.expired < 0 or lot.voided < 0 or lot.rolled_out < 0)
+            and 0 <= lot.repaid <= lot.spent
+            and lot.started
+        )
+    return not broken_laws(book)
 
 
 def broken_laws(book: Book) -> list[str]:

@@ -14,7 +14,7 @@ from stream.rules.outcome import Reject
 
 LAST_ANCHOR_DAY = 31
 MOST_ROLLOVER_PERIODS = 36
-MOST_LINE_CHANGES = 6
+MOST_LINE_CHANGES = 5
 LONGEST_NAME = 64
 LONGEST_LINE = 32
 LINES_KEPT_MS = 40 * 86_400_000
@@ -239,12 +239,12 @@ def _come_into_force(row: AccountRow, plan: Plan, at_ms: int) -> None:
 
 def _price_by(row: AccountRow, line: str, at_ms: int) -> None:
     if line != (row.lines[-1][1] if row.lines else DEFAULT_LINE):
-        row.lines = [*_recent(row.lines, at_ms), (at_ms, line)]
+        row.lines = (*_recent(row.lines, at_ms), (at_ms, line))
 
 
-def _recent(lines: list[tuple[int, str]], at_ms: int) -> list[tuple[int, str]]:
+def _recent(lines: tuple[tuple[int, str], ...], at_ms: int) -> tuple[tuple[int, str], ...]:
     """Lines that were in force in the last 40 days: the last one before that, and all since."""
-    old = [line for line in lines if line[0] <= at_ms - LINES_KEPT_MS]
+    old = tuple(line for line in lines if line[0] <= at_ms - LINES_KEPT_MS)
     return old[-1:] + lines[len(old) :]
 
 

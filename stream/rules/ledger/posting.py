@@ -205,6 +205,7 @@ class Posting:
                 cause.rate_card,
                 cause.occurred_at_us,
                 self.now_ms,
+                0,
                 late,
                 0 if line is None else line.price_micros,
                 0 if line is None else line.period_start_ms,

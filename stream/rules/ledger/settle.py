@@ -1,11 +1,10 @@
 """What ends every posting: repayment, then thresholds, gate and refill, once; then what the next charge may skip."""
 
-from schemas.account import AccountRow
+from schemas.account import AccountRow, find_line
 from schemas.lot import NEVER_MS
 from schemas.plan import Mode
 from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.ledger import refill
-from stream.rules.ledger.billing import find_line
 from stream.rules.ledger.book import FORGET_CLOSED_MS, Book
 from stream.rules.ledger.charge import overage_room, repay
 from stream.rules.ledger.posting import Posting
@@ -22,7 +21,11 @@ def settle(posting: Posting, mode_before: Mode | None = None) -> Posting:
     refill.step(posting)
     if posting.entries or posting.cause.kind != "clock":
         row.updated_at_ms = posting.now_ms
+    was_first = posting.book.first
     refresh(posting.book, caught_up=posting.caught_up)
+    if was_first is not None and was_first is not posting.book.first:
+        # Its latest state was in the account's row, which now has another's.
+        was_first.version = posting.version
     return posting
 
 
@@ -42,7 +45,8 @@ def refresh(book: Book, *, caught_up: bool = True) -> None:
     )
     book.first = next((lot for lot in book.open if lot.started), None)
     find_overage(book)
-    book.give_room(_room(book))
+    book.follow()
+    book.burn_from(book.first, _room(book))
 
 
 def watches_period_ends(row: AccountRow) -> bool:
@@ -84,4 +88,4 @@ def forget_closed(book: Book, now_ms: int) -> None:
     old = [lot for lot in book.closed.values() if now_ms - lot.closed_at_ms > FORGET_CLOSED_MS]
     for lot in old:
         del book.closed[lot.id]
-        book.forgotten.append(lot.id)
+        book.forgotten = (*book.forgotten, lot.id)

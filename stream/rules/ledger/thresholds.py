@@ -28,7 +28,7 @@ def watch(posting: Posting) -> None:
     before, after = posting.remaining_before, row.remaining
     watched = thresholds_of(row.policy)
     if not row.alarms:
-        row.alarms = [Alarm() for _ in watched]
+        row.alarms = tuple(Alarm() for _ in watched)
     fired = []
     for threshold, alarm in zip(watched, row.alarms, strict=True):
         level = level_of(threshold, row.base)
@@ -48,11 +48,10 @@ def set_thresholds(posting: Posting, policy: Policy) -> None:
     row = posting.row
     kept = dict(zip(thresholds_of(row.policy), row.alarms, strict=False))
     row.policy = policy
-    row.alarms = []
-    fired = []
+    alarms, fired = [], []
     for threshold in thresholds_of(policy):
         alarm = kept.get(threshold) or Alarm()
-        row.alarms.append(alarm)
+        alarms.append(alarm)
         level = level_of(threshold, row.base)
         if threshold in kept or threshold == ZERO:
             continue
@@ -60,6 +59,7 @@ def set_thresholds(posting: Posting, policy: Policy) -> None:
         if row.remaining <= level:
             alarm.armed = False
             fired.append((level, threshold, alarm))
+    row.alarms = tuple(alarms)
     for level, threshold, alarm in sorted(fired, key=lambda each: -each[0]):
         _tell(posting, threshold, alarm, level, on_set=True)
 

@@ -30,6 +30,7 @@ from tests.simulation.ledger_oracle.state import Account, Charge, LotKind
 OLDEST = timedelta(days=90)
 FURTHEST_AHEAD = timedelta(minutes=5)
 MOST_OPEN_LOTS = 256
+MOST_CARDS = 16
 
 
 class Dropped(Exception):  # noqa: N818 - it is an answer, not an error of the oracle
@@ -176,6 +177,8 @@ def _reprice(posting: Posting, content: Reprice) -> None:
     charge = _charge(posting, content.event, "too_old_to_void")
     if charge.is_voided or content.rate_card in charge.cards:
         raise Dropped
+    if len(charge.cards) >= MOST_CARDS:
+        raise Rejected("invalid_terms")
     charge.cards.add(content.rate_card)
     charge.rate_card = posting.rate_card = content.rate_card
     if content.cost > charge.now:

@@ -40,7 +40,7 @@ class Alert:
 def set_thresholds(account: Account, thresholds: tuple[Threshold, ...]) -> None:
     """At 0 is always told; a threshold that stays keeps its state."""
     if len(thresholds) > MOST_THRESHOLDS:
-        raise Rejected("invalid_terms")
+        raise Rejected("invalid_field")
     kept = {level.threshold: level for level in account.levels}
     levels = []
     for threshold in dict.fromkeys([Threshold(credits=0), *thresholds]):

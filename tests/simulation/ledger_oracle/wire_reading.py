@@ -1,7 +1,8 @@
 """Commands as they are on the wire, for the oracle: JSON that its schema lets through, read without the schemas."""
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -31,15 +32,18 @@ from tests.simulation.ledger_oracle.records import (
     VoidEvent,
     VoidGrant,
 )
+from tests.simulation.oracle_numbers import instant_us
 
 Object = dict[str, Any]
+_LONGEST_WHOLE = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_command(value: bytes, *, repriced_cost: int | None = None) -> tuple[str, Command]:
     """The account, and the command; a reprice needs to be told what the event costs by its card."""
-    document = json.loads(value, parse_float=str)
+    document = json.loads(value, parse_float=str, parse_int=_whole)
     content = _content(document["data"], repriced_cost)
-    command = Command(document["source"], document["id"], datetime.fromisoformat(document["time"]), content)
+    command = Command(document["source"], document["id"], _moment(document["time"]), content)
     return document["subject"], command
 
 
@@ -48,10 +52,10 @@ def _content(data: Object, repriced_cost: int | None) -> Content:
         case "grant" | "top_up" | "void_grant" | "adjust":
             return _of_credits(data)
         case "void_event":
-            return VoidEvent(EventName(**data["event"]), _credits(data.get("credits")))
+            return VoidEvent(_event(data["event"]), _credits(data.get("credits")))
         case "reprice":
             assert repriced_cost is not None
-            return Reprice(EventName(**data["event"]), data["rate_card"], repriced_cost)
+            return Reprice(_event(data["event"]), data["rate_card"], repriced_cost)
         case "activate_plan":
             return ActivatePlan(_plan(data["plan"]), data["overage"])
         case "change_plan":
@@ -63,7 +67,7 @@ def _content(data: Object, repriced_cost: int | None) -> Content:
         case "set_policy":
             return _policy(data)
         case "refill_paid":
-            return RefillPaid(data["request"], Payment(**data["payment"]))
+            return RefillPaid(data["request"], _payment(data["payment"]))
         case "refill_declined":
             return RefillDeclined(data["request"], data.get("retry", True))
         case kind:
@@ -78,7 +82,7 @@ def _of_credits(data: Object) -> Content:
     if data["kind"] == "grant":
         return Grant(data["grant"], amount, _terms(data))
     if data["kind"] == "top_up":
-        return TopUp(data["grant"], amount, Payment(**data["payment"]), _terms(data))
+        return TopUp(data["grant"], amount, _payment(data["payment"]), _terms(data))
     return Adjust(data["adjustment"], amount, data["reason"], data["actor"])
 
 
@@ -115,11 +119,11 @@ def _plan(data: Object) -> Plan:
         overage=Overage(
             overage.get("mode", "refused"),
             _credits(overage.get("limit_credits")),
-            Fraction(overage.get("price_minor", 0)),
+            _number(overage.get("price_minor") or 0),
         ),
         renews=data.get("renews", "by_clock"),
         fee_minor=data.get("fee_minor", 0),
-        currency=data.get("currency", ""),
+        currency=data.get("currency") or "",
         line=data.get("rate_card_line", "default"),
     )
 
@@ -135,13 +139,44 @@ def _terms(data: Object) -> LotTerms:
 
 
 def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+    """To the millisecond, as lots begin and end."""
+    if text is None:
+        return None
+    time = _moment(text)
+    return time.replace(microsecond=time.microsecond // 1_000 * 1_000)
+
+
+def _moment(text: str) -> datetime:
+    microseconds = instant_us(text)
+    assert microseconds is not None
+    # In its own zone a moment may be of the years 1 or 9999, and of no year in UTC.
+    since = max(timedelta(microseconds=microseconds), datetime.min.replace(tzinfo=UTC) - _EPOCH)
+    return _EPOCH + min(since, datetime.max.replace(tzinfo=UTC) - _EPOCH)
+
+
+def _whole(text: str) -> int | str:
+    """Fields that the schema does not know may have as many digits as they like."""
+    return int(text) if len(text) <= _LONGEST_WHOLE else text
+
+
+def _number(text: str | int) -> Fraction:
+    """Zero may be written with an exponent that takes all memory to write out."""
+    number = Decimal(text)
+    return Fraction(number) if number else Fraction(0)
+
+
+def _payment(data: Object) -> Payment:
+    return Payment(data["reference"], data["amount_minor"], data["currency"])
+
+
+def _event(data: Object) -> EventName:
+    return EventName(data["source"], data["id"], data["partition"], data["offset"])
 
 
 def _credits(text: str | int | None) -> int | None:
     """Microcredits; the schema lets no finer amount through."""
     if text is None:
         return None
-    amount = Fraction(text) * CREDIT
+    amount = _number(text) * CREDIT
     assert amount.denominator == 1
     return int(amount)

@@ -96,7 +96,7 @@ def _policy(content: SetPolicy) -> Object:
 
 
 def _threshold(threshold: Threshold) -> Object:
-    percent = None if threshold.percent is None else _decimal(threshold.percent)
+    percent = None if threshold.percent is None else int(threshold.percent)
     return _without_nothing({"credits": _credits(threshold.credits), "percent": percent})
 
 

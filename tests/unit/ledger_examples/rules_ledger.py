@@ -6,17 +6,22 @@ Entries that move nothing (a plan was activated, a bill closed) are left out: th
 from datetime import datetime
 from fractions import Fraction
 
-from schemas.identifiers import Account
+from schemas.correction_command import BookedEvent
+from schemas.identifiers import Account, RateCardVersion
 from schemas.ledger import Entry, verify_chain
 from schemas.lot import NEVER_MS, Lot
 from schemas.notices import Alert, Bill, Notice, RefillRequest
+from schemas.topics import TopicNames
+from stream.rules.carrying_out import Carrying
 from stream.rules.ledger.billing import amount_minor
 from stream.rules.ledger.corrections import ChargeNow, charge_of
 from stream.rules.ledger.laws import broken_laws
 from stream.rules.ledger.ledger import Ledger
-from stream.rules.ledger.posting import Cause
 from stream.rules.outcome import Reject
-from tests.simulation.ledger_oracle.records import Command, EventName, Record, Reprice, Usage, VoidEvent
+from stream.tables import commands_table
+from tests.simulation.ledger_oracle.records import Command, EventName, Record, Reprice, Usage
+from tests.simulation.ledger_oracle.wire_writing import write_command
+from tests.unit.ledger_charges import charged
 from tests.unit.ledger_examples.adapter import (
     ACCOUNT,
     AlertFacts,
@@ -27,7 +32,31 @@ from tests.unit.ledger_examples.adapter import (
     LotFacts,
 )
 from tests.unit.ledger_examples.instants import ms, time_at
-from tests.unit.ledger_examples.rules_commands import Once, told
+
+
+class Events:
+    """What every event costs now; `cost` is what the one that is repriced next costs by its card."""
+
+    def __init__(self) -> None:
+        self.charges: dict[EventName, ChargeNow] = {}
+        self.cost = 0
+        self.more = 0
+
+    def charge_of(self, account: Account, event: BookedEvent) -> ChargeNow | None:
+        """As it was booked, and corrected."""
+        assert account == ACCOUNT
+        return self.charges.get(EventName(event.source, event.id, event.partition, event.offset))
+
+    def cost_by_card(self, account: Account, event: BookedEvent, rate_card: RateCardVersion) -> int | Reject:
+        """As the story has it."""
+        assert rate_card
+        assert self.charge_of(account, event) is not None
+        return self.cost
+
+    def corrected(self, event: BookedEvent, charge: ChargeNow, more_microcredits: int) -> None:
+        """What rollups get."""
+        assert self.charges[EventName(event.source, event.id, event.partition, event.offset)] is charge
+        self.more += more_microcredits
 
 
 class RulesLedger:
@@ -39,26 +68,26 @@ class RulesLedger:
         self.notices: list[Notice] = []
         self.lots: dict[str, Lot] = {}
         self.rolled_up = 0
-        self._charges: dict[EventName, ChargeNow] = {}
-        self._free: set[EventName] = set()
-        self._once = Once()
+        self._events = Events()
+        self._carrying = Carrying(self.ledger, commands_table(TopicNames()), self._events, _anywhere)
 
     def apply(self, record: Record) -> str:
         """Advance to the record's time, then book it."""
         now_ms = ms(record.ingested_at)
         self._go_to(now_ms, caught_up=not record.is_behind)
-        charged_before = self._charged()
+        charged_before, self._events.more = self._charged(), 0
         answer = (
             self._use(record.body, now_ms) if isinstance(record.body, Usage) else self._carry_out(record.body, now_ms)
         )
-        self._write(now_ms)
+        self._write()
         self.rolled_up += self._charged() - charged_before
+        assert isinstance(record.body, Usage) or self._events.more == self._charged() - charged_before
         return answer
 
     def advance(self, to: datetime) -> None:
         """Both inputs are read to their ends."""
         self._go_to(ms(to), caught_up=True)
-        self._write(ms(to))
+        self._write()
 
     def check(self) -> None:
         """The laws are checked at every checkpoint; here is the chain, and what the last equation says of rollups."""
@@ -111,46 +140,22 @@ class RulesLedger:
     def _use(self, usage: Usage, now_ms: int) -> str:
         event, first = usage.event, len(self.ledger.entries)
         at_us = ms(usage.occurred_at) * 1_000
-        refused = self.ledger.charge(
-            ACCOUNT, usage.cost, 1, event.source, event.id, event.offset, usage.rate_card, at_us, now_ms
+        refused = charged(
+            self.ledger, ACCOUNT, usage.cost, 1, event.source, event.id, event.offset, usage.rate_card, at_us, now_ms
         )
         if refused is not None:
             return refused.reason
         mine = [entry for entry in self.ledger.entries[first:] if (entry.source, entry.id) == (event.source, event.id)]
-        charge = charge_of(mine)
-        if charge is None:
-            self._free.add(event)
-        self._charges[event] = charge or ChargeNow(self._account(), event.source, event.id, now_ms, [])
+        self._events.charges[event] = charge_of(mine) or ChargeNow(self._account(), event.source, event.id, now_ms, [])
         return "booked"
 
     def _carry_out(self, command: Command, now_ms: int) -> str:
-        refused = self._once.refuses(command, now_ms)
-        if refused:
-            return refused
-        cause = Cause("command", command.source, command.id, 0, ms(command.time) * 1_000)
-        content = command.content
-        if isinstance(content, VoidEvent):
-            found = self._charges.get(content.event)
-            charge = None if content.event in self._free else found
-            answer = self.ledger.void_event(ACCOUNT, charge, cause, now_ms, content.amount)
-        elif isinstance(content, Reprice):
-            answer = self._reprice(content, cause, now_ms)
-        else:
-            answer = self.ledger.command(ACCOUNT, told(content), cause, now_ms) or True
+        """As a worker gets it: over the wire."""
+        self._events.cost = command.content.cost if isinstance(command.content, Reprice) else 0
+        answer = self._carrying.book(write_command(ACCOUNT, command), ACCOUNT.encode(), 0, now_ms)
         if isinstance(answer, Reject):
             return answer.reason
-        if answer is False:
-            return "dropped"
-        self._once.remember(command, now_ms)
-        return "booked"
-
-    def _reprice(self, content: Reprice, cause: Cause, now_ms: int) -> bool | Reject:
-        charge = self._charges.get(content.event)
-        if charge is None:
-            return self.ledger.void_event(ACCOUNT, None, cause, now_ms)
-        by_card = Cause(cause.kind, cause.source, cause.id, 0, cause.occurred_at_us, content.rate_card)
-        self._free.discard(content.event)
-        return self.ledger.reprice(charge, content.cost, by_card, now_ms)
+        return "booked" if answer else "dropped"
 
     def _account(self) -> Account:
         book = self.ledger.book(ACCOUNT)
@@ -161,8 +166,8 @@ class RulesLedger:
         book = self.ledger.book(ACCOUNT)
         return 0 if book is None else book.row.charged - book.row.refunded
 
-    def _write(self, now_ms: int) -> None:
-        drained = self.ledger.drain(now_ms)
+    def _write(self) -> None:
+        drained = self.ledger.drain()
         self.ledger.version += 1
         self.entries += drained.entries
         self.notices += drained.notices
@@ -193,6 +198,11 @@ class RulesLedger:
             for line in book.row.bill
         ]
         return BillFacts(time_at(start_ms), lines)
+
+
+def _anywhere(account: str) -> Reject | None:
+    """The story has one partition."""
+    return None
 
 
 def postings_of(entries: list[Entry]) -> list[list[EntryFacts]]:

@@ -91,12 +91,13 @@ _CHANNELS = [
     Channel(
         "balances",
         _NAMES.balances_changelog,
-        "account",
+        "balance",
         "send",
         _PACKED,
         f"The account; {_ENGINE_KEYS}",
-        "The latest totals, plan, policy and period of every account, as absolute rows. `first_lot` is the lot that "
-        "charges burn: of its rows, here and among the lots, the one of the highest version counts.",
+        "The latest totals, plan, policy and period of every account, as absolute rows: `posted` is what account.json "
+        "says, from `taken` on what charges moved since. Its `first_lot` is the lot that these burned: of the rows of "
+        "a lot, here and among the lots, the one of the highest version counts.",
     ),
     Channel(
         "lots",

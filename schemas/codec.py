@@ -2,7 +2,6 @@
 
 import msgspec
 
-from schemas.account import AccountRow
 from schemas.balance import Balance
 from schemas.charge import ChargeBatch
 from schemas.command import Command
@@ -19,7 +18,6 @@ decode_usage_event = msgspec.json.Decoder(UsageEvent).decode
 decode_command = msgspec.json.Decoder(Command).decode
 decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode
 decode_balance = msgspec.msgpack.Decoder(Balance).decode
-decode_account = msgspec.msgpack.Decoder(AccountRow).decode
 decode_lot = msgspec.msgpack.Decoder(Lot).decode
 decode_charges = msgspec.msgpack.Decoder(ChargeBatch).decode
 decode_rollups = msgspec.msgpack.Decoder(RollupBatch).decode

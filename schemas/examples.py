@@ -1,17 +1,18 @@
 """Examples of every message, as it goes over the wire, for the published documents."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from schemas.charge import Charge, ChargeBatch
 from schemas.command_examples import COMMANDS
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.identifiers import Account, Agent, Conversation, EventId, Node, RateCardVersion
-from schemas.ledger_examples import ACCOUNT, ENTRIES, LINES, LOT, NOTICES
+from schemas.ledger_examples import ACCOUNT, BALANCE, ENTRIES, LINES, LOT, NOTICES
 from schemas.rate_card import NodePrice, RateCard, Tier
 from schemas.rollup import Rollup, RollupBatch
 from schemas.usage import Channel, Usage, UsageEvent
@@ -109,12 +110,13 @@ _DEAD_LETTER = DeadLetter(
     version=_VERSION,
 )
 
-_VALUES: dict[str, list[Struct]] = {
+_VALUES: dict[str, Sequence[Struct | Raw]] = {
     "usage-event": [_USAGE],
     "command": [*COMMANDS],
     "rate-card": [_RATE_CARD],
     "charge-batch": [_CHARGES],
     "rollup-batch": [_ROLLUPS],
+    "balance": [BALANCE],
     "account": [ACCOUNT],
     "lot": [LOT],
     "ledger-batch": [ENTRIES],

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from schemas.account import AccountRow, Alarm, BillLine, Refill, RefillRequested
+from schemas.account import AccountRow, Alarm, BalanceRow, BillLine, Refill, RefillRequested
 from schemas.charge import Charge, ChargeBatch
 from schemas.command import Command
 from schemas.dead_letter import DeadLetter
-from schemas.ledger import CanonicalEntry, EntryBatch
+from schemas.ledger import EntryBatch, EntryLine
 from schemas.lot import Lot
 from schemas.notice_events import NoticeEvent
 from schemas.plan import Plan, Policy, RefillPolicy, Threshold
@@ -26,18 +26,19 @@ MESSAGES: dict[str, type[Struct]] = {
     "rate-card": RateCard,
     "charge-batch": ChargeBatch,
     "rollup-batch": RollupBatch,
+    "balance": BalanceRow,
     "account": AccountRow,
     "lot": Lot,
     "ledger-batch": EntryBatch,
-    "ledger-entry": CanonicalEntry,
+    "ledger-entry": EntryLine,
     "notice": NoticeEvent,
     "dead-letter": DeadLetter,
 }
-"""Every message that is published, by the name of its file. A ledger entry is a line within a batch."""
+"""Every message that is published, by the name of its file: an account is a part of a balance, an entry of a batch."""
 
 _PACKED: tuple[type[Struct], ...] = (
-    *(AccountRow, Alarm, BillLine, Refill, RefillRequested, Plan, Policy, RefillPolicy, Threshold, Lot),
-    *(EntryBatch, Charge, ChargeBatch, Rollup, RollupBatch),
+    *(AccountRow, Alarm, BalanceRow, BillLine, Refill, RefillRequested, Plan, Policy, RefillPolicy, Threshold, Lot),
+    *(EntryBatch, EntryLine, Charge, ChargeBatch, Rollup, RollupBatch),
 )
 _ENVELOPES: tuple[type[Struct], ...] = (Command, NoticeEvent, UsageEvent)
 

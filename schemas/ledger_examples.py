@@ -1,12 +1,13 @@
 """Examples of what the ledger makes: an account and its lot after one charge, the entries, and what others are told."""
 
-from schemas.account import AccountRow, Alarm, BillLine, Refill, RefillRequested
+from msgspec import Raw
+from msgspec.json import encode
+
+from schemas.account import AccountRow, Alarm, BalanceRow, BillLine, Refill, RefillRequested
 from schemas.identifiers import Account, GrantId, RateCardVersion
 from schemas.ledger import (
-    CanonicalEntry,
     Entry,
     EntryBatch,
-    canonical,
     canonical_json,
     entry_hash,
     first_hash,
@@ -94,7 +95,7 @@ ACCOUNT = AccountRow(
     period_days=30,
     policy=Policy((Threshold(percent=20),), RefillPolicy(50 * _CREDIT, 100 * _CREDIT), "enforce"),
     base=1_000 * _CREDIT,
-    alarms=[Alarm(armed=True, number=1)],
+    alarms=(Alarm(armed=True, number=1),),
     refill=Refill(number=1, requests=[RefillRequested(1, 100 * _CREDIT, _OCTOBER_MS, "paid")]),
     opened_at_ms=_OCTOBER_MS,
     updated_at_ms=_INGESTED_AT_MS,
@@ -117,5 +118,21 @@ _BILL = Bill(
 ENTRIES: EntryBatch = pack_entries(
     _PARTITION, _VERSION, 0, [_GRANTED.previous, _BURNED.previous], [canonical_json(_GRANTED), canonical_json(_BURNED)]
 )
-LINES: list[CanonicalEntry] = [canonical(_GRANTED), canonical(_BURNED)]
+LINES = [Raw(canonical_json(_GRANTED)), Raw(canonical_json(_BURNED))]
+BALANCE = BalanceRow(
+    _ACCOUNT,
+    _VERSION,
+    _DECEMBER_MS,
+    True,
+    997 * _CREDIT,
+    0,
+    2,
+    entry_hash(_BURNED),
+    1,
+    1,
+    _INGESTED_AT_MS,
+    "",
+    # As JSON, like all examples: on the wire it is msgpack, as the rest of the row.
+    Raw(encode(ACCOUNT)),
+)
 NOTICES: list[NoticeEvent] = [notice_event(notice, _PARTITION, _VERSION) for notice in (_ALERT, _REFILL, _BILL)]

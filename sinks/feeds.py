@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from schemas.account import CONTROL_KEY_PREFIX
-from schemas.codec import decode_account, decode_charges, decode_dead_letter, decode_lot, decode_rollups
+from schemas.account import CONTROL_KEY_PREFIX, account_of
+from schemas.codec import decode_charges, decode_dead_letter, decode_lot, decode_rollups
 from schemas.ledger import decode_entry_batch
 from schemas.notice_events import decode_notice
 from schemas.topics import TopicNames
@@ -57,7 +57,7 @@ def feeds(topics: TopicNames) -> dict[str, Feed]:
     """The feed of every topic that the sink reads, by the topic's name."""
     dead_letters = Feed(_with_value(decode_dead_letter), (DeadLettersTable(),))
     return {
-        topics.balances_changelog: Feed(_changed(_with_value(decode_account)), (BalancesTable(), FirstLotsTable())),
+        topics.balances_changelog: Feed(_changed(_with_value(account_of)), (BalancesTable(), FirstLotsTable())),
         topics.lots_changelog: Feed(_changed(_lot), (LotsTable(),)),
         topics.ledger: Feed(_with_value(decode_entry_batch), (LedgerTable(),)),
         topics.rollups: Feed(_with_value(decode_rollups), (RollupsTable(),)),

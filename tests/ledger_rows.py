@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from schemas.account import AccountRow, BillLine, Refill, RefillRequested
+from msgspec import Raw
+
+from schemas.account import AccountRow, BalanceRow, BillLine, Refill, RefillRequested
 from schemas.codec import encode_json, encode_packed
 from schemas.identifiers import Account, GrantId
 from schemas.ledger import Entry, EntryKind, canonical_json, entry_hash, first_hash, pack_entries
@@ -165,8 +167,26 @@ def account_row(chain: Chain, *, lots: Iterable[Lot] = (), version: int = 1, **f
 
 
 def packed(row: AccountRow | Lot) -> bytes:
-    """A row as its changelog has it."""
-    return encode_packed(row)
+    """A row as its changelog has it: of an account, as it is after a posting."""
+    if isinstance(row, Lot):
+        return encode_packed(row)
+    return encode_packed(
+        BalanceRow(
+            row.account,
+            row.version,
+            0,
+            False,
+            row.remaining,
+            0,
+            row.sequence,
+            row.head,
+            row.events,
+            row.messages,
+            row.updated_at_ms,
+            "" if row.first_lot else "refused",
+            Raw(encode_packed(row)),
+        )
+    )
 
 
 def notice(told: Alert | RefillRequest | Bill, *, version: int = 1) -> bytes:

@@ -70,11 +70,11 @@ def _stated(told: Told) -> Stated:
         _text(told, "rate_card"),
         _microseconds(told, "occurred_at"),
         _microseconds(told, "ingested_at") // 1_000,
+        _microseconds(told, "booked_at") // 1_000,
         _text(told, "late").lower() == "true",
         _micros(told, "price_minor"),
         _microseconds(told, "period_start") // 1_000,
         _text(told, "detail"),
-        _microseconds(told, "booked_at") // 1_000,
     )
     return Stated(entry, _text(told, "previous"), _text(told, "hash"))
 

@@ -19,8 +19,8 @@ SELECT
     toInt128(lot_credits * 1000000), toInt128(owed_credits * 1000000), toInt128(billed_credits * 1000000),
     toInt128(balance_credits * 1000000),
     lot, cause, source, id, offset, rate_card,
-    toUnixTimestamp64Micro(occurred_at), toUnixTimestamp64Milli(ingested_at), late,
-    toInt128(price_minor * 1000000), toUnixTimestamp64Milli(period_start), detail, toUnixTimestamp64Milli(booked_at),
+    toUnixTimestamp64Micro(occurred_at), toUnixTimestamp64Milli(ingested_at), toUnixTimestamp64Milli(booked_at),
+    late, toInt128(price_minor * 1000000), toUnixTimestamp64Milli(period_start), detail,
     previous, hash
 FROM ledger FINAL
 WHERE {condition}

@@ -9,7 +9,8 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver import Client
 
-from schemas.codec import decode_account, decode_charges, decode_dead_letter, decode_rollups
+from schemas.account import account_of
+from schemas.codec import decode_charges, decode_dead_letter, decode_rollups
 from sinks.clickhouse import ClickHouseWriter
 from sinks.migrate import migrate
 from sinks.settings import ClickHouseSettings
@@ -66,7 +67,7 @@ def client(clickhouse: ClickHouseServer, database: str) -> Iterator[Client]:
     priced = decode_charges(charges(charge(ACCOUNT, "a1"), charge(ACCOUNT, "a2"), charge("beta", "b1")))
     writer.insert(ConversationsTable(), ConversationsTable().columns_of(priced))
     for row in (balance(ACCOUNT, 501_500_000), balance("beta", 2_250_000)):
-        writer.insert(BalancesTable(), BalancesTable().columns_of(decode_account(row)))
+        writer.insert(BalancesTable(), BalancesTable().columns_of(account_of(row)))
     letter = decode_dead_letter(dead_letter(7, b"\xff"))
     writer.insert(DeadLettersTable(), DeadLettersTable().columns_of(letter))
     with clickhouse_connect.get_client(

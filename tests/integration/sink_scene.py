@@ -25,6 +25,7 @@ from sinks.lag import LagWatch
 from sinks.metrics import SinkMetrics
 from sinks.service import make_worker
 from sinks.settings import ClickHouseSettings, SinkSettings
+from tests.ledger_rows import packed
 from tests.servers import ClickHouseServer, KafkaServer
 
 PARTITIONS = 2
@@ -88,7 +89,7 @@ def balance(account: str, charged: int, *, version: int = 1) -> bytes:
     row.owed, row.balance = charged - burned, granted - charged
     row.events, row.messages, row.grants = 2, 1, 1
     row.opened_at_ms, row.updated_at_ms, row.version = NOW_MS - 1000, NOW_MS, version
-    return encode_packed(row)
+    return packed(row)
 
 
 def dead_letter(offset: int, value: bytes) -> bytes:

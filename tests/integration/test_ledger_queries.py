@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from schemas.account import BillLine
-from schemas.codec import decode_account, decode_charges, decode_lot
+from schemas.account import BillLine, account_of
+from schemas.codec import decode_charges, decode_lot
 from schemas.ledger import decode_entry_batch
 from schemas.notice_events import decode_notice
 from sinks import query as asking
@@ -109,11 +109,11 @@ def filled(clickhouse: ClickHouseServer, database: str, monkeypatch: pytest.Monk
     other.granted("other", 9, at_ms=SEPTEMBER_MS, command="pay-9")
     row = account_row(story(), lots=[later], **refilling())
     row.plan, row.period_start_ms, row.period_end_ms = PRO, SEPTEMBER_MS, OCTOBER_MS
-    row.bill, row.overage_used = [BillLine(SEPTEMBER_MS, PRO.overage_price_micros, "EUR", 50 * CREDIT)], 50 * CREDIT
+    row.bill, row.overage_used = (BillLine(SEPTEMBER_MS, PRO.overage_price_micros, "EUR", 50 * CREDIT),), 50 * CREDIT
     row.held += later.held
     for chain, balance in ((story(), row), (other, account_row(other))):
         writer.insert(LedgerTable(), LedgerTable().columns_of(decode_entry_batch(chain.batch())))
-        writer.insert(BalancesTable(), BalancesTable().columns_of(decode_account(packed(balance))))
+        writer.insert(BalancesTable(), BalancesTable().columns_of(account_of(packed(balance))))
     for value in (charges(charge("acme", "a1"), charge("acme", "b1")), charges(charge("beta", "a1"))):
         writer.insert(ChargesTable(), ChargesTable().columns_of(decode_charges(value)))
     for account in ("acme", "beta"):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from schemas.codec import decode_account, decode_charges, decode_rollups
+from schemas.account import account_of
+from schemas.codec import decode_charges, decode_rollups
 from sinks.__main__ import main
 from sinks.clickhouse import ClickHouseWriter
 from sinks.migrate import migrate
@@ -55,7 +56,7 @@ def filled(clickhouse: ClickHouseServer, database: str, monkeypatch: pytest.Monk
     ):
         writer.insert(ConversationsTable(), ConversationsTable().columns_of(decode_charges(packed)))
     for row in (balance("acme", 1, version=2), balance("acme", 500_250_000, version=3), balance("beta", 0)):
-        writer.insert(BalancesTable(), BalancesTable().columns_of(decode_account(row)))
+        writer.insert(BalancesTable(), BalancesTable().columns_of(account_of(row)))
     return settings
 
 

@@ -6,7 +6,7 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver import Client
 
-from schemas.codec import decode_account
+from schemas.account import account_of
 from schemas.ledger import decode_entry_batch
 from sinks.__main__ import main
 from sinks.clickhouse import ClickHouseWriter
@@ -55,7 +55,7 @@ def client(clickhouse: ClickHouseServer, database: str, monkeypatch: pytest.Monk
             for part in (chain.entries[:5], chain.entries[5:]):
                 batch = decode_entry_batch(chain.batch(part, first=part[0].sequence))
                 writer.insert(LedgerTable(), LedgerTable().columns_of(batch))
-            row = decode_account(packed(account_row(chain)))
+            row = account_of(packed(account_row(chain)))
             writer.insert(BalancesTable(), BalancesTable().columns_of(row))
     return clickhouse_connect.get_client(
         host=clickhouse.host,

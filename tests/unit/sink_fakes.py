@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from schemas.account import AccountRow
-from schemas.codec import encode_packed
 from schemas.dead_letter import DeadLetter
 from schemas.identifiers import Account
 from sinks.backoff import Backoff
@@ -21,6 +20,7 @@ from sinks.refusals import ClickHouseAwayError, RowsRefusedError, UnclearError
 from sinks.settings import SinkSettings
 from sinks.tables.table import Columns, Table
 from sinks.worker import SinkWorker
+from tests.ledger_rows import packed
 
 Row = tuple[object, ...]
 
@@ -202,7 +202,7 @@ def eventually(condition: Callable[[], object], what: str) -> None:
 def balance_record(account: str, offset: int, *, version: int = 1, place: Place = BALANCES) -> Record:
     """A row of the balances' changelog."""
     row = AccountRow(Account(account), granted=500_000_000, held=500_000_000, version=version)
-    return Record(place, offset, 1_700_000_000_000 + offset, account.encode(), encode_packed(row))
+    return Record(place, offset, 1_700_000_000_000 + offset, account.encode(), packed(row))
 
 
 def begin(offset: int = 0) -> Committed:

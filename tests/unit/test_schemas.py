@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from msgspec import Struct
 
 from schemas import codec
-from schemas.account import AccountRow
+from schemas.account import AccountRow, account_of
 from schemas.asyncapi import asyncapi
 from schemas.balance import Balance
 from schemas.charge import ChargeBatch
@@ -20,8 +20,8 @@ from schemas.command import Command, CommandData
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.examples import examples
 from schemas.json_schemas import MESSAGES, json_schema
-from schemas.ledger import CanonicalEntry, EntryBatch, entries_of, verify_chain
-from schemas.ledger_examples import ENTRIES
+from schemas.ledger import EntryBatch, EntryLine, entries_of, verify_chain
+from schemas.ledger_examples import ACCOUNT, BALANCE, ENTRIES
 from schemas.lot import Lot
 from schemas.notice_events import NoticeEvent
 from schemas.publish import PUBLISHED, differing, documents, write
@@ -107,8 +107,8 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 def test_an_account_row_written_before_a_field_was_added_still_reads() -> None:
     """The older row is shorter: what it lacks takes its default."""
-    older = msgspec.msgpack.encode(["acme", 2, bytes(32), 500, 20])
-    assert codec.decode_account(older) == AccountRow(EVENT["subject"], 2, bytes(32), granted=500, burned=20)
+    older = msgspec.msgpack.encode(["acme", 2, 500])
+    assert msgspec.msgpack.decode(older, type=AccountRow) == AccountRow(EVENT["subject"], 2, held=500)
 
 
 @pytest.mark.parametrize("name", ["account", "lot", "ledger-batch", "charge-batch", "rollup-batch"])
@@ -132,7 +132,7 @@ def test_a_packed_row_of_a_newer_worker_reads_without_its_last_field(name: str) 
         (AccountRow, "msgpack"),
         (Lot, "msgpack"),
         (EntryBatch, "msgpack"),
-        (CanonicalEntry, "json"),
+        (EntryLine, "json"),
         (NoticeEvent, "json"),
     ],
 )
@@ -196,7 +196,7 @@ def test_the_published_schema_of_an_event_requires_what_the_worker_requires(fiel
 
 def test_the_places_of_packed_messages_are_named() -> None:
     """A reader of the schema alone knows which place is which."""
-    for name in ("account", "lot", "ledger-batch", "charge-batch", "rollup-batch"):
+    for name in ("balance", "account", "lot", "ledger-batch", "charge-batch", "rollup-batch"):
         definition = _published(f"{name}.json")["$defs"][MESSAGES[name].__name__]
         titles = [place["title"] for place in definition["prefixItems"]]
         assert titles == [field.name for field in msgspec.structs.fields(MESSAGES[name])]
@@ -260,11 +260,17 @@ def test_what_is_too_large_to_book_still_fits_into_the_topic() -> None:
     assert LARGEST_EVENT_BYTES < LARGEST_RECORD_BYTES
 
 
+def test_the_published_balance_is_the_published_account_s() -> None:
+    """As a reader puts both together."""
+    row = msgspec.structs.replace(BALANCE, posted=msgspec.Raw(codec.encode_packed(ACCOUNT)))
+    assert account_of(codec.encode_packed(row)) == ACCOUNT
+
+
 def test_the_published_entries_are_a_chain_and_lines_of_the_published_batch() -> None:
     """What a reader tries first is right to the last hash, which is the one of the published account."""
     entries = entries_of(ENTRIES)
     (account,) = examples("account")
-    assert verify_chain("acme", entries) == msgspec.convert(account, AccountRow).head
+    assert verify_chain("acme", entries) == msgspec.convert(account, AccountRow).head == BALANCE.head
     assert [json.loads(line) for line in ENTRIES.entries.splitlines()] == examples("ledger-entry")
 
 

@@ -33,6 +33,7 @@ from tests.ledger_rows import (
 from tests.unit.test_sink_tables import feed_of, record_of, rows_of
 
 TOPICS = TopicNames()
+_GOOD = canonical_json(Chain().granted("free:acme", 500, at_ms=SEPTEMBER_MS))
 
 
 def told(topic: str, value: bytes, table: str) -> list[dict[str, Any]]:
@@ -44,7 +45,7 @@ def test_an_account_becomes_a_row_in_credits_with_its_terms() -> None:
     """Amounts are exact decimals of credits, overage included; what does not apply is empty."""
     row = account_row(Chain(), version=1 << 32 | 9, charged=500 * CREDIT + 1, owed=1, **refilling())
     row.plan, row.period_start_ms, row.period_end_ms = PRO, SEPTEMBER_MS, OCTOBER_MS
-    row.bill = [BillLine(SEPTEMBER_MS, 5 * CREDIT, "EUR", 1_500_000)]
+    row.bill = (BillLine(SEPTEMBER_MS, 5 * CREDIT, "EUR", 1_500_000),)
     (read,) = told(TOPICS.balances_changelog, packed(row), "balances")
     assert {
         name: read[name] for name in ("account", "sequence", "version", "charged_credits", "remaining_credits")
@@ -128,13 +129,12 @@ def test_an_entry_becomes_a_row_with_its_hash_and_its_place() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"{", b'{"sequence":"1"}', b'{"lot_microcredits":"many"}', b'{"lot_microcredits":"' + b"1" * 40 + b'"}'],
+    [b"[", _GOOD.replace(b"1,", b'"1",', 1), _GOOD.replace(b"500", b"many"), _GOOD.replace(b"500", b"5" * 40)],
     ids=["no JSON", "another type", "no number", "more than is counted"],
 )
 def test_a_batch_with_what_is_no_entry_is_undecodable(line: bytes) -> None:
     """Whole: its entries continue each other."""
-    good = canonical_json(Chain().granted("free:acme", 500, at_ms=SEPTEMBER_MS))
-    batch = EntryBatch(0, 1, 0, bytes(64), good + b"\n" + line)
+    batch = EntryBatch(0, 1, 0, bytes(64), _GOOD + b"\n" + line)
     with pytest.raises(UndecodableError):
         feed_of(TOPICS.ledger).rows_of(record_of(TOPICS.ledger, encode_packed(batch)))
 

@@ -114,9 +114,10 @@ class FakeConsumer:
                 return messages
             if self._scheduler.now < self._cluster.down_until:
                 left = min(left, max(self._cluster.down_until - self._scheduler.now, 1e-6))
-            # What was skipped is fetched before long, whether or not more comes.
-            waits = any(map(self._has_news, self._fetches.values()))
-            self._scheduler.wait(min(left, 0.005) if waits else left, self._watch)
+            elif any(map(self._has_news, self._fetches.values())):
+                # What was skipped is fetched before long, whether or not more comes.
+                left = min(left, 0.005)
+            self._scheduler.wait(left, self._watch)
 
     def get_watermark_offsets(
         self, partition: TopicPartition, timeout: float = 10.0, cached: bool = False

@@ -158,7 +158,8 @@ class FakeConsumer:
         if now < self._cluster.down_until:
             return []
         fetches = [fetch for fetch in self._fetches.values() if not fetch.paused and now >= fetch.log.away_until]
-        self._scheduler.random.shuffle(fetches)
+        if len(fetches) > 1:
+            self._scheduler.random.shuffle(fetches)
         messages: list[Message] = []
         for fetch in fetches:
             late = now - fetch.served_at

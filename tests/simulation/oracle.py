@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from heapq import merge
 from itertools import groupby
 
-from tests.simulation.oracle_books import Books
+from tests.simulation.oracle_books import Books, Read, read
 from tests.simulation.oracle_checks import Rejected
 from tests.simulation.oracle_clickhouse import read_clickhouse
 from tests.simulation.oracle_differences import differences
@@ -36,21 +36,22 @@ def expect(
     rate_cards: Iterable[bytes | str],
     settings: OracleSettings,
     expected: Expected | None = None,
+    read: Read = read,
 ) -> Expected:
     """What a system must show once it has booked these records under these rate cards (raw JSON values)."""
     expected = Expected() if expected is None else expected
     cards = read_cards(rate_cards)
     ordered = sorted(records, key=lambda record: record.partition)
     for _, of_partition in groupby(ordered, key=lambda record: record.partition):
-        book_partition(_merged(list(of_partition)), expected, cards, settings)
+        book_partition(_merged(list(of_partition)), expected, cards, settings, read)
     return expected
 
 
 def book_partition(
-    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings
+    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings, read: Read = read
 ) -> None:
     """Add one partition's records, in the order in which they are booked, to what is expected."""
-    books = Books(expected, cards, settings)
+    books = Books(expected, cards, settings, read)
     for record in records:
         try:
             books.book(record)

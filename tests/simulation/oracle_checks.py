@@ -17,6 +17,7 @@ from tests.simulation.oracle_records import OracleSettings, RawRecord
 
 Object = dict[str, object]
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_CHANNELS = frozenset(Channel)
 _WHOLE = re.compile(r"-0|[0-9]{1,16}")
 
 
@@ -81,7 +82,7 @@ def read_usage(record: RawRecord, settings: OracleSettings) -> Usage:
     time = _text(envelope, "time")
     agent, conversation, channel, node = (_name(data, field) for field in ("agent", "conversation", "channel", "node"))
     _content_type(envelope)
-    if channel not in set(Channel):
+    if channel not in _CHANNELS:
         raise Rejected(Reason.UNKNOWN_CHANNEL)
     quantity = _amount(data.get("quantity", Number("1")), LARGEST_QUANTITY, Reason.INVALID_QUANTITY)
     occurred_at_us = _time(time)
@@ -135,13 +136,7 @@ def _envelope(record: RawRecord, wanted_type: str, settings: OracleSettings) -> 
 
 def _parse(text: str) -> Object:
     try:
-        document = json.loads(
-            text,
-            parse_int=Number,
-            parse_float=Number,
-            parse_constant=_no_constant,
-            object_pairs_hook=_Document,
-        )
+        document = _decode(text)
         if "\\u" in text:
             # A lone surrogate escape parses, and then cannot be written as UTF-8.
             json.dumps(document, ensure_ascii=False, default=str).encode()
@@ -160,6 +155,11 @@ def _says_something_twice(command: Object) -> bool:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(
+    parse_int=Number, parse_float=Number, parse_constant=_no_constant, object_pairs_hook=_Document
+).decode
 
 
 def _present(outer: Object, outer_fields: list[str], inner: Object | None, inner_fields: list[str]) -> None:

@@ -77,6 +77,7 @@ class Schedule:
         )
         load = Load(random, self.partitions, accounts=random.randint(2, 8))
         self.upstream = Upstream(scheduler, cluster, _NAMES, load)
+        self._reading = sim_check.Reading()
         self.breakage = Breakage(scheduler, cluster, _NAMES, self.faults, self.crew, self.upstream, self.met)
 
     def play(self) -> None:
@@ -140,7 +141,7 @@ class Schedule:
             return
         self.note(f"settled {when}")
         settings = OracleSettings(partitions=self.partitions, topics=_NAMES)
-        found = sim_check.differences(self.cluster, settings, self.crew.pipelines())
+        found = sim_check.differences(self.cluster, settings, self.crew.pipelines(), self._reading)
         self.outcome.problems += [f"{when}: {line}" for line in found]
 
     def _settled(self, besides: Sequence[int] = ()) -> bool:

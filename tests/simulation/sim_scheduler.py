@@ -5,9 +5,9 @@ blocks takes the next event; another strand is switched to only when the next ev
 lock over do the same, but took 80 times as long for it, and almost half of a schedule.
 """
 
-import heapq
 import random
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Protocol
 
 from greenlet import getcurrent, greenlet
@@ -69,7 +69,8 @@ class Scheduler:
     def at(self, when: float, event: Event, process: Process | None = None) -> None:
         """Have something happen at a time, as an event of a process or of the environment."""
         self._sequence += 1
-        heapq.heappush(self._events, (max(when, self.now), self._sequence, process, event))
+        now = self.now
+        heappush(self._events, (when if when > now else now, self._sequence, process, event))
 
     def after(self, seconds: float, event: Event, process: Process | None = None) -> None:
         self.at(self.now + seconds, event, process)
@@ -94,9 +95,7 @@ class Scheduler:
         strand, process = self._running, self.process
         if strand.killed:
             raise Killed
-        if subscribe is None and self._nothing_before(self.now + seconds):
-            self.now = max(self.now, self.now + seconds)
-            self.steps += 1
+        if subscribe is None and self.goes_on_at(self.now + seconds):
             return
         strand.waits += 1
         number = strand.waits
@@ -118,6 +117,18 @@ class Scheduler:
         if strand.killed:
             raise Killed
 
+    def goes_on_at(self, when: float) -> bool:
+        """Let it be then, as a step of the running process, if nothing else happens before; False if something does."""
+        events, process = self._events, self.process
+        when = when if when > self.now else self.now
+        if self._next is not None or not events or events[0][0] <= when:
+            return False
+        if process is not None and (process.dead or process.paused_until > when):
+            return False
+        self.now = when
+        self.steps += 1
+        return True
+
     def kill(self, process: Process) -> None:
         """Unwind every blocked function of a process that is dead."""
         for strand in self._busy:
@@ -136,13 +147,6 @@ class Scheduler:
         self._closing = True
         for strand in self._idle:
             strand.stack.switch()
-
-    def _nothing_before(self, when: float) -> bool:
-        """Whether who sleeps until then is the next to happen, so that nobody else runs meanwhile."""
-        process = self.process
-        if self._next is not None or not self._events or self._events[0][0] <= max(when, self.now):
-            return False
-        return process is None or (not process.dead and process.paused_until <= when)
 
     def _resuming(self, strand: Strand) -> Event:
         def resume() -> None:
@@ -194,7 +198,7 @@ class Scheduler:
             self._fail(RuntimeError("nothing is left to happen"))
             return
         # No event is put before now, so that none is popped before it.
-        self.now, _, process, event = heapq.heappop(self._events)
+        self.now, _, process, event = heappop(self._events)
         if process is not None:
             if process.dead:
                 return

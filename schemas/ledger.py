@@ -1,12 +1,13 @@
 """Ledger entries: each states what it did to a lot, to what is owed and to what is billed, and continues a chain.
 
 An entry's hash is SHA-256(previous ‖ RFC 8785 JSON), the first previous being SHA-256(account). The JSON has
-the entry's fields by their names, but `previous` and what is 0, false or empty; amounts are strings.
+the entry's fields by their names, but `previous` and what is 0, false or empty; amounts are strings. What is hashed is
+what is written: entries leave a worker as lines of that JSON.
 """
 
 import hashlib
-from collections.abc import Iterable, MutableMapping
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -36,7 +37,7 @@ EntryKind = Literal[
 CauseKind = Literal["event", "command", "clock"]
 
 
-class Entry(Struct, array_like=True, gc=False):
+class Entry(Struct, gc=False):
     """One line of an account's ledger.
 
     `lot_microcredits`, `owed_microcredits` and `billed_microcredits` are its effects; the balance moves by the first
@@ -76,19 +77,23 @@ class Entry(Struct, array_like=True, gc=False):
 
 
 class EntryBatch(Struct, frozen=True, array_like=True, gc=False):
-    """Entries of one partition in booking order; the first one's place in its checkpoint is `first`."""
+    """Entries of one partition in booking order; the first one's place in its checkpoint is `first`.
+
+    `entries` are lines of canonical JSON, `previous` the hash before each of them: 32 bytes an entry.
+    """
 
     partition: int
     version: int
     first: int
-    entries: list[Entry]
+    previous: bytes
+    entries: bytes
 
 
 class BrokenChainError(ValueError):
     """An account's entries do not follow on from each other."""
 
 
-class _Canonical(Struct, gc=False, omit_defaults=True):
+class CanonicalEntry(Struct, gc=False, omit_defaults=True):
     """An entry as RFC 8785 has it: names in order. msgspec writes texts and integers as that demands."""
 
     account: str = ""
@@ -113,7 +118,7 @@ class _Canonical(Struct, gc=False, omit_defaults=True):
     source: str = ""
 
 
-class _CanonicalBurned(Struct, gc=False, omit_defaults=True):
+class BurnedEntry(Struct, gc=False, omit_defaults=True):
     """The same without what a charge that burned a lot in time leaves empty: nearly every entry."""
 
     account: str = ""
@@ -132,7 +137,31 @@ class _CanonicalBurned(Struct, gc=False, omit_defaults=True):
     source: str = ""
 
 
-_encode = msgspec.json.Encoder().encode
+class OwedEntry(Struct, gc=False, omit_defaults=True):
+    """The same without what a charge that no lot covered leaves empty."""
+
+    account: str = ""
+    balance_microcredits: str = ""
+    booked_at_ms: int = 0
+    cause: str = ""
+    detail: str = ""
+    id: str = ""
+    ingested_at_ms: int = 0
+    kind: str = ""
+    occurred_at_us: int = 0
+    offset: int = 0
+    owed_microcredits: str = ""
+    rate_card: str = ""
+    sequence: int = 0
+    source: str = ""
+
+
+Canonical = CanonicalEntry | BurnedEntry | OwedEntry
+
+HASH_BYTES = 32
+encode_canonical = msgspec.json.Encoder().encode
+_decode_canonical = msgspec.json.Decoder(CanonicalEntry).decode
+_decode_batch = msgspec.msgpack.Decoder(EntryBatch).decode
 _sha256 = hashlib.sha256
 
 
@@ -148,62 +177,88 @@ def entry_hash(entry: Entry) -> bytes:
 
 def canonical_json(entry: Entry) -> bytes:
     """The entry as RFC 8785 has it."""
-    return _encode(
-        _Canonical(
-            entry.account,
-            _amount(entry.balance_microcredits),
-            _amount(entry.billed_microcredits),
-            entry.booked_at_ms,
-            entry.cause,
-            entry.detail,
-            entry.id,
-            entry.ingested_at_ms,
-            entry.kind,
-            entry.late,
-            entry.lot,
-            _amount(entry.lot_microcredits),
-            entry.occurred_at_us,
-            entry.offset,
-            _amount(entry.owed_microcredits),
-            entry.period_start_ms,
-            entry.price_micros,
-            entry.rate_card,
-            entry.sequence,
-            entry.source,
-        )
+    return encode_canonical(canonical(entry))
+
+
+def canonical(entry: Entry) -> CanonicalEntry:
+    """The entry with its fields in order, amounts as text."""
+    return CanonicalEntry(
+        entry.account,
+        _amount(entry.balance_microcredits),
+        _amount(entry.billed_microcredits),
+        entry.booked_at_ms,
+        entry.cause,
+        entry.detail,
+        entry.id,
+        entry.ingested_at_ms,
+        entry.kind,
+        entry.late,
+        entry.lot,
+        _amount(entry.lot_microcredits),
+        entry.occurred_at_us,
+        entry.offset,
+        _amount(entry.owed_microcredits),
+        entry.period_start_ms,
+        entry.price_micros,
+        entry.rate_card,
+        entry.sequence,
+        entry.source,
     )
 
 
-def seal(entries: Iterable[Entry], heads: MutableMapping[str, bytes], booked_at_ms: int) -> None:
-    """Chain entries in booking order; `heads` has each account's last hash, none before its first entry."""
-    encode, sha256, head_of = _encode, _sha256, heads.get
-    for entry in entries:
-        account = entry.account
-        entry.booked_at_ms = booked_at_ms
-        previous = entry.previous = head_of(account) or first_hash(account)
-        if entry.kind != "burned" or entry.late or entry.detail or not entry.balance_microcredits:
-            heads[account] = sha256(previous + canonical_json(entry)).digest()
-            continue
-        # Nearly every entry: by place and in this loop, for a tenth less than by canonical_json.
-        text = encode(
-            _CanonicalBurned(
-                account,
-                str(entry.balance_microcredits),
-                booked_at_ms,
-                entry.cause,
-                entry.id,
-                entry.ingested_at_ms,
-                "burned",
-                entry.lot,
-                str(entry.lot_microcredits),
-                entry.occurred_at_us,
-                entry.offset,
-                entry.rate_card,
-                entry.sequence,
-                entry.source,
-            )
-        )
-        heads[account] = sha256(previous + text).digest()
+def pack_entries(
+    partition: int, version: int, first: int, previous: Iterable[bytes], lines: Iterable[bytes]
+) -> EntryBatch:
+    """Sealed entries as they are written: the line of each, and the hash before it."""
+    return EntryBatch(partition, version, first, b"".join(previous), b"\n".join(lines))
+
+
+def decode_entry_batch(value: bytes) -> EntryBatch:
+    """A record of credits.ledger; msgspec.DecodeError for bytes that are none."""
+    batch = _decode_batch(value)
+    lines = batch.entries.count(b"\n") + 1 if batch.entries else 0
+    if len(batch.previous) != lines * HASH_BYTES:
+        raise msgspec.DecodeError(f"{lines} entries follow {len(batch.previous)} bytes of hashes")
+    return batch
+
+
+def entries_of(batch: EntryBatch) -> list[Entry]:
+    """The entries of a batch, each with the hash before it; msgspec.DecodeError names what is no entry."""
+    previous, lines = batch.previous, batch.entries.split(b"\n") if batch.entries else []
+    return [entry_of(line, previous[place * HASH_BYTES : (place + 1) * HASH_BYTES]) for place, line in enumerate(lines)]
+
+
+def entry_of(line: bytes | str, previous: bytes) -> Entry:
+    """An entry from its canonical JSON and the hash before it; msgspec.DecodeError names what is no entry."""
+    read = _decode_canonical(line)
+    try:
+        lot, owed = int(read.lot_microcredits or 0), int(read.owed_microcredits or 0)
+        billed, balance = int(read.billed_microcredits or 0), int(read.balance_microcredits or 0)
+    except ValueError as error:
+        raise msgspec.DecodeError(f"an amount is no integer: {error}") from None
+    return Entry(
+        Account(read.account),
+        read.sequence,
+        cast("EntryKind", read.kind),
+        lot,
+        owed,
+        billed,
+        balance,
+        read.lot,
+        cast("CauseKind", read.cause),
+        read.source,
+        read.id,
+        read.offset,
+        read.rate_card,
+        read.occurred_at_us,
+        read.ingested_at_ms,
+        read.late,
+        read.price_micros,
+        read.period_start_ms,
+        read.detail,
+        read.booked_at_ms,
+        previous,
+    )
 
 
 def verify_chain(account: str, entries: Iterable[Entry]) -> bytes:

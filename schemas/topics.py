@@ -7,6 +7,8 @@ _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
 _MIB = 1 << 20
+_CORRECTED_DAYS = 90
+"""For so long a charge may be voided or priced anew, for which its entries are read back."""
 
 LARGEST_RECORD_BYTES = 4 * _MIB
 """`max.message.bytes` of what arrives from outside, above what is accepted, so that too large is a dead letter."""
@@ -42,6 +44,22 @@ class TopicNames(Struct, frozen=True):
         return f"{self.prefix}credits.rollups"
 
     @property
+    def ledger(self) -> str:
+        return f"{self.prefix}credits.ledger"
+
+    @property
+    def alerts(self) -> str:
+        return f"{self.prefix}credits.alerts"
+
+    @property
+    def refill_requests(self) -> str:
+        return f"{self.prefix}credits.refill-requests"
+
+    @property
+    def bills(self) -> str:
+        return f"{self.prefix}credits.bills"
+
+    @property
     def dead_letters(self) -> str:
         return f"{self.prefix}usage.dead-letters"
 
@@ -50,12 +68,24 @@ class TopicNames(Struct, frozen=True):
         return f"{self.prefix}sinks.dead-letters"
 
     @property
+    def undelivered_notices(self) -> str:
+        return f"{self.prefix}sinks.undelivered-notices"
+
+    @property
     def progress(self) -> str:
         return f"{self.prefix}{self.app}-progress"
 
     @property
     def balances_changelog(self) -> str:
         return f"{self.prefix}{self.app}-balances-changelog"
+
+    @property
+    def lots_changelog(self) -> str:
+        return f"{self.prefix}{self.app}-lots-changelog"
+
+    @property
+    def corrections_changelog(self) -> str:
+        return f"{self.prefix}{self.app}-corrections-changelog"
 
     @property
     def commands_changelog(self) -> str:
@@ -110,10 +140,18 @@ def topic_specs(
         spec(names.rate_cards, compacted, 1),
         log(names.charges, retention_ms),
         log(names.rollups, retention_ms),
+        # A week longer than its entries may be asked for: retention deletes whole segments, and never early.
+        log(names.ledger, (_CORRECTED_DAYS + 7) * _DAY_MS),
+        log(names.alerts, 30 * _DAY_MS),
+        log(names.refill_requests, 30 * _DAY_MS),
+        log(names.bills, 90 * _DAY_MS),
         log(names.dead_letters, 30 * _DAY_MS),
         log(names.sink_dead_letters, 30 * _DAY_MS),
+        log(names.undelivered_notices, 30 * _DAY_MS),
         spec(names.progress, compacted),
         spec(names.balances_changelog, compacted),
+        spec(names.lots_changelog, compacted),
+        spec(names.corrections_changelog, compacted),
         spec(names.commands_changelog, compacted),
         log(names.dedup_log, dedup_ms, LARGEST_OUTPUT_BYTES, **appended),
         # Longer than any dead letter is kept, which goes with its segment: none is ever taken for a new one.

@@ -10,6 +10,7 @@ from stream.charging import Charging
 from stream.dedup_log import DedupLog
 from stream.engine.lane import MANY, Run
 from stream.engine.outbox import Record
+from stream.engine.processor import NEVER_MS
 from stream.engine.tables import Table
 from stream.outputs import Outputs
 from stream.rules.commands import REMEMBERED_MS, Remembered
@@ -49,7 +50,12 @@ class Pipeline:
         self._outcomes = outcomes
         self._clock_ms = 0
 
-    def apply(self, runs: Sequence[Run], version: int, clock_ms: int) -> int:
+    @property
+    def due_ms(self) -> int:
+        """Nothing here happens by the clock alone."""
+        return NEVER_MS
+
+    def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:  # noqa: ARG002  the protocol's
         """Book records in order; the clock after them."""
         for which, records in runs:
             book = self._book_usage if which == MANY else self._book_commands

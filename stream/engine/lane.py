@@ -28,7 +28,10 @@ Run = tuple[int, list[Message]]
 
 
 class Batch(Struct, frozen=True, gc=False):
-    """Records that follow `after` in a partition's inputs without a gap, read in the lane's `epoch`."""
+    """Records that follow `after` in a partition's inputs without a gap, read in the lane's `epoch`.
+
+    A tick has none: its `clock_ms` is what the partition's clock may move to, as everything older was read.
+    """
 
     partition: int
     epoch: int
@@ -37,6 +40,21 @@ class Batch(Struct, frozen=True, gc=False):
     runs: list[Run]
     count: int
     size_bytes: int = 0
+    clock_ms: int = 0
+
+    @property
+    def is_tick(self) -> bool:
+        return self.clock_ms > 0
+
+
+class Tick(Struct, frozen=True, gc=False):
+    """A clock, and where the brokers said that both inputs end after it was read: what is read so far is all before it.
+
+    `clock_ms` is in ms since 1970, `ends` are high watermarks.
+    """
+
+    clock_ms: int
+    ends: Offsets
 
 
 class Lane:
@@ -66,6 +84,7 @@ class Lane:
         self._waiting_bytes = [0, 0]
         self._at_end = [False, False]
         self._ends = [-1, -1]
+        self._tick: Tick | None = None
         self._high_watermark = high_watermark
         self._looked = [(float("-inf"), 0), (float("-inf"), 0)]
         """When the log's end was last noted, and where it was then."""
@@ -84,6 +103,10 @@ class Lane:
         """All records of the input before its last stable offset, which is given, were received."""
         self._at_end[which] = True
         self._ends[which] = offset
+
+    def expect(self, tick: Tick) -> None:
+        """Hand out this tick once both inputs are read to its ends, instead of one that still waits."""
+        self._tick = tick
 
     @property
     def position(self) -> Offsets:
@@ -137,7 +160,7 @@ class Lane:
             else:
                 break
         if not runs:
-            return None
+            return self._take_tick()
         taken_bytes = [sum(sum(map(len, records)) for which, records in runs if which == each) for each in (MANY, FEW)]
         self._waiting_bytes[MANY] -= taken_bytes[MANY]
         self._waiting_bytes[FEW] -= taken_bytes[FEW]
@@ -146,6 +169,16 @@ class Lane:
         return Batch(
             self.partition, self.epoch, after, self._position, runs, LARGEST_BATCH_RECORDS - left, sum(taken_bytes)
         )
+
+    def _take_tick(self) -> Batch | None:
+        """The tick, when nothing waits before it. It counts for nothing that is under way: lost, it is not missed."""
+        tick = self._tick
+        if tick is None or self.waiting_records:
+            return None
+        if not all(self._at_end[which] and self._ends[which] >= tick.ends[which] for which in (MANY, FEW)):
+            return None
+        self._tick = None
+        return Batch(self.partition, self.epoch, self._position, self._position, [], 0, 0, tick.clock_ms)
 
     def _read_to_its_end(self, which: int) -> bool:
         return self._at_end[which] and 0 <= self._high_watermark(which) <= self._ends[which]

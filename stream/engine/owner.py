@@ -23,6 +23,7 @@ from stream.engine.progress import Progress, Topology
 from stream.engine.reader import Reader
 from stream.engine.recovery import Recovery, RecoveryPlan, RefusedError, last_progress
 from stream.engine.restoring import CancelledTakeOverError
+from stream.engine.ticks import Ticks
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -64,6 +65,7 @@ class Owner:
         self._cache = LogCache(config.cache_folder)
         self._checkpoints = ThreadPoolExecutor(_CHECKPOINT_THREADS, thread_name_prefix="checkpoint")
         self._take_overs = ThreadPoolExecutor(_TAKE_OVER_THREADS, thread_name_prefix="take-over")
+        self._ticks = Ticks(config.kafka, self.reader)
         self._plan = RecoveryPlan(config.progress_topic, config.outputs, config.inputs, config.accept_new_state)
 
     # --- the group gives and takes ---
@@ -97,6 +99,7 @@ class Owner:
     async def stop(self) -> None:
         """Give everything up: last checkpoints, caches, threads."""
         self._stopped = True
+        await self._ticks.close()
         await asyncio.gather(*(self._give_up(holding) for holding in list(self.holdings.values())))
         begun = [holding.task for holding in self.holdings.values() if holding.task is not None]
         writing = [holding.in_flight for holding in self.holdings.values() if holding.in_flight is not None]
@@ -163,13 +166,14 @@ class Owner:
     # --- every checkpoint interval ---
 
     def tick(self) -> None:
-        """Start the checkpoints that are due; look for batches that vanished on their way."""
+        """Start the checkpoints and the ticks that are due; look for batches that vanished on their way."""
         now = time.monotonic()
         for holding in list(self.holdings.values()):
             if holding.phase is Phase.RUNNING and holding.partition is not None:
                 self._start_checkpoint(holding, empty=False)
                 note_waiting(holding, self.reader, now)
                 self._look_for_vanished(holding, now)
+                self._ticks.look_at(holding, now)
 
     def _look_for_vanished(self, holding: Holding, now: float) -> None:
         """Flow control may clear what Faust had queued: then nothing more would come, and no gap would show."""

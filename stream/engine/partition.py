@@ -82,13 +82,19 @@ class Partition:
 
     @property
     def clock_ms(self) -> int:
-        """The append time of the newest record booked, which never goes back; in ms since 1970."""
+        """The append time of the newest record booked, or of a later tick; it never goes back; in ms since 1970."""
         return self._clock_ms
 
     @property
     def settled(self) -> bool:
-        """Everything booked is in Kafka."""
-        return self._offsets == tuple(self.durable.offsets.get(topic, 0) for topic in self._inputs)
+        """Everything booked is in Kafka, ticks included."""
+        durable = tuple(self.durable.offsets.get(topic, 0) for topic in self._inputs)
+        return (self._offsets, self._clock_ms) == (durable, self.durable.clock_ms)
+
+    @property
+    def next_tick_ms(self) -> int:
+        """The earliest clock of a tick that would be booked."""
+        return max(self.processor.due_ms, self._clock_ms + 1)
 
     @property
     def next_version(self) -> int:
@@ -103,9 +109,11 @@ class Partition:
         """Book a batch if it follows on from what is booked: continuity is a chain, never offset arithmetic."""
         if batch.epoch != epoch:
             return Applied.STALE
+        if batch.is_tick:
+            return self._tick(batch)
         if batch.after != self._offsets:
             return Applied.GAP
-        self._book(batch.runs)
+        self._book(batch.runs, self._clock_ms)
         self._offsets = batch.next
         self._moved = True
         self.booked_batches += 1
@@ -154,12 +162,21 @@ class Partition:
         self.processor.drained()
         return records
 
-    def _book(self, runs: Sequence[Run]) -> None:
+    def _tick(self, tick: Batch) -> Applied:
+        """Move the clock, if that changes anything; a tick out of order is no gap, as it holds no records."""
+        if tick.after != self._offsets or tick.clock_ms < self.next_tick_ms:
+            return Applied.STALE
+        self._book((), tick.clock_ms)
+        self._moved = True
+        return Applied.BOOKED
+
+    def _book(self, runs: Sequence[Run], clock_ms: int) -> None:
         if self.broken is not None:
             raise self.broken
         try:
             self._adopt_broadcast()
-            self._clock_ms = self.processor.apply(runs, self.next_version, self._clock_ms)
+            now_ms = time.time_ns() // 1_000_000
+            self._clock_ms = self.processor.apply(runs, self.next_version, clock_ms, now_ms)
         except Exception as error:
             raise self._break(error) from error
 

@@ -7,6 +7,9 @@ from stream.engine.lane import Run
 from stream.engine.outbox import Record
 from stream.engine.tables import Table
 
+NEVER_MS = (1 << 63) - 1
+"""Later than any clock."""
+
 
 class Log(Protocol):
     """State that is restored from what was appended to a topic, within a window of time."""
@@ -40,8 +43,19 @@ class Processor(Protocol):
     def logs(self) -> Sequence[Log]:
         """Restored from what was appended to them."""
 
-    def apply(self, runs: Sequence[Run], version: int, clock_ms: int) -> int:
-        """Book a batch in order as part of checkpoint `version`; the partition's clock after it, in ms."""
+    @property
+    def due_ms(self) -> int:
+        """The partition's clock from which a tick would change something, in ms; NEVER_MS when none would.
+
+        It is asked several times a second. A tick must leave it later than its own clock, or the next one follows.
+        """
+
+    def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:
+        """Book a batch in order as part of checkpoint `version`; the partition's clock after it.
+
+        `clock_ms` is the partition's clock before it. Without runs it is a tick, and that is what the clock moved to.
+        `now_ms` is this machine's clock; all are in ms since 1970.
+        """
 
     def drain(self, version: int, booked_at_ms: int) -> list[Record]:
         """All outputs since the last call, encoded; the tables are drained by the engine."""

@@ -13,7 +13,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec import Struct
 
-from stream.engine.lane import FEW, LARGEST_BATCH_RECORDS, MANY, MOST_BATCHES_UNDER_WAY, Batch, Lane, Offsets
+from stream.engine.lane import FEW, LARGEST_BATCH_RECORDS, MANY, MOST_BATCHES_UNDER_WAY, Batch, Lane, Offsets, Tick
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +112,12 @@ class Reader:
 
     def lane(self, partition: int) -> Lane | None:
         return self._lanes.get(partition)
+
+    def expect(self, partition: int, epoch: int, tick: Tick) -> None:
+        """Hand out a tick in its turn, if the partition is still read in this epoch."""
+        lane = self._lanes.get(partition)
+        if lane is not None and lane.epoch == epoch:
+            lane.expect(tick)
 
     def log_ends(self, topics: list[str], partition: int) -> dict[str, int]:
         """The high watermarks of a partition's logs, asked of the broker."""

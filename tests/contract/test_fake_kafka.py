@@ -227,6 +227,20 @@ def test_an_open_transaction_shows_in_the_high_watermark_of_the_last_fetch(backe
     assert (end_told(consumer), consumer.get_watermark_offsets(place, cached=True)[1]) == (2, 2)
 
 
+@pytest.mark.parametrize(("isolation", "end"), [("read_committed", 1), ("read_uncommitted", 2)])
+def test_the_end_that_a_broker_tells_depends_on_who_asks(backend: Backend, isolation: str, end: int) -> None:
+    """Whoever reads what is not committed is told the high watermark, without a partition of its own."""
+    topic = backend.topic()
+    backend.send(topic, b"before")
+    producer = backend.producer("open")
+    producer.begin_transaction()
+    producer.produce(topic, b"open", None, 0)
+    producer.flush(WAIT_SECONDS)
+    consumer = backend.consumer(isolation_level=isolation)
+    assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=WAIT_SECONDS) == (0, end)
+    producer.abort_transaction(WAIT_SECONDS)
+
+
 def test_the_next_owner_of_an_id_aborts_what_is_open_and_fences_the_last_one(backend: Backend) -> None:
     """The fenced producer's error is fatal, whatever it calls from then on."""
     topic = backend.topic()

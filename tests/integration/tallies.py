@@ -8,7 +8,11 @@ from msgspec import Struct
 
 from stream.engine.lane import Run
 from stream.engine.outbox import Record
+from stream.engine.processor import NEVER_MS
 from stream.engine.tables import Table
+
+TIMER = "timer"
+"""In place of a topic, where a timer was booked: its offset is when it was due, its append time the clock."""
 
 
 class Tally(Struct):
@@ -68,7 +72,7 @@ class Journal:
 
 
 class TallyProcessor:
-    """Books one record after the other; `escape` may raise in the middle of a batch."""
+    """Books one record after the other, and a timer at `due_ms`; `escape` may raise in the middle of a batch."""
 
     def __init__(
         self, output: str, changelog: str, journal: str, escape: Callable[[Message], None] = lambda _: None
@@ -81,6 +85,7 @@ class TallyProcessor:
         self.logs = (self.journal,)
         self.broadcast: object = ""
         self.padding = b""
+        self.due_ms = NEVER_MS
         self._output = output
         self._escape = escape
         self._bookings: list[Booking] = []
@@ -89,11 +94,13 @@ class TallyProcessor:
     def total(self) -> int:
         return sum(row.count for row in self.table.values())
 
-    def apply(self, runs: Sequence[Run], version: int, clock_ms: int) -> int:
+    def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:  # noqa: ARG002  the protocol's
+        self._fire(version, clock_ms)
         for _, records in runs:
             for record in records:
                 self._escape(record)
                 clock_ms = max(clock_ms, record.timestamp()[1])
+                self._fire(version, clock_ms)
                 self._book(record, version)
         return clock_ms
 
@@ -108,6 +115,12 @@ class TallyProcessor:
 
     def drained(self) -> None:
         """Nothing to evict."""
+
+    def _fire(self, version: int, clock_ms: int) -> None:
+        """Book the timer once it is due."""
+        if clock_ms >= self.due_ms:
+            self._bookings.append(Booking(TIMER, self.due_ms, version, len(self._bookings), clock_ms, ""))
+            self.due_ms = NEVER_MS
 
     def _book(self, record: Message, version: int) -> None:
         key = (record.key() or b"").decode()

@@ -1,6 +1,6 @@
 """Whatever happens to an account, in whatever order, the laws of the ledger hold after every posting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -8,20 +8,21 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from schemas.account import AccountRow
+from schemas.charge import ChargeRow
 from schemas.ledger import Entry, first_hash, verify_chain
-from schemas.lot import Lot
 from schemas.plan import Plan, Policy
 from stream.rules.ledger import commands
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.books import Books
 from stream.rules.ledger.corrections import ChargeNow, charge_of
+from stream.rules.ledger.drained import Drained, lot_key
 from stream.rules.ledger.laws import broken_laws
-from stream.rules.ledger.ledger import Ledger
+from stream.rules.ledger.ledger import Ledger, Refused
 from stream.rules.ledger.posting import Cause
 from stream.rules.ledger.refill import request_id
-from stream.rules.outcome import Reject
+from stream.rules.ledger.restoring import Restoring
 from tests.properties.ledger_draws import CREDIT, DAY_MS, amounts, plans, policies, waits_ms
+from tests.unit.ledger_charges import charged
 
 ACME = "acme"
 START_MS = 1_793_491_200_000
@@ -36,11 +37,16 @@ def policy_set(policy: Policy, overage: commands.Overage = "keep") -> commands.S
 class SlowLedger(Ledger):
     """Every charge is posted, as if none were simple."""
 
-    def charge(self, *args: Any, **named: Any) -> Reject | None:
-        book = self.book(args[0])
-        if book is not None:
-            book.give_room(0)
-        return super().charge(*args, **named)
+    def charge(self, charges: Sequence[ChargeRow], books: Iterable[Book | None]) -> Refused:
+        for charge in charges:
+            book = self.book(charge[0])
+            if book is not None:
+                book.burn_from(book.first, 0)
+        return super().charge(charges, books)
+
+    def _open_by_usage(self, _: ChargeRow) -> Book | None:
+        """Leaves it to the posting."""
+        return None
 
 
 class Account(RuleBasedStateMachine):
@@ -57,6 +63,8 @@ class Account(RuleBasedStateMachine):
         self.events = 0
         self.commands = 0
         self.checked = 0
+        self.row = b""
+        self.changelog: dict[bytes, bytes] = {}
         self.heads = first_hash(ACME)
 
     @initialize(by_usage=st.booleans(), plan=st.none() | plans, policy=st.none() | policies)
@@ -81,7 +89,7 @@ class Account(RuleBasedStateMachine):
 
         def book(ledger: Ledger) -> ChargeNow | None:
             before = len(ledger.entries)
-            assert ledger.charge(ACME, cost, 1, "/r", name, 1, "v1", occurred_us, self.now_ms) is None
+            assert charged(ledger, ACME, cost, 1, "/r", name, 1, "v1", occurred_us, self.now_ms) is None
             mine = [entry for entry in ledger.entries[before:] if entry.id == name]
             return charge_of(mine)
 
@@ -184,16 +192,11 @@ class Account(RuleBasedStateMachine):
     def checkpoint(self) -> None:
         """Rows are written; the third ledger goes on from what was."""
         for at, ledger in enumerate(self.ledgers):
-            drained = ledger.drain(self.now_ms + 250)
+            drained = ledger.drain()
             ledger.version += 1
             self.entries[at] += drained.entries
             self.notices[at] += drained.notices
-            written = {lot.id for lot in drained.lots()}
-            assert {entry.lot for entry in drained.entries if entry.lot} <= written | {
-                lot for _, lot in drained.forgotten()
-            }
-            for book in drained.books:
-                assert len(msgspec.msgpack.encode(book.row)) < LARGEST_ROW_BYTES
+            self._write(drained, at)
         self.ledgers[2].books.rest()
         self.ledgers[2].books.rest()
         new = self.entries[0][self.checked :]
@@ -205,17 +208,33 @@ class Account(RuleBasedStateMachine):
 
     @rule()
     def take_over(self) -> None:
-        """The first ledger is lost, and restored from its rows as they were written."""
+        """The first ledger is lost, and restored from its rows as they were written, checkpoint by checkpoint."""
         self.checkpoint()
         old = self.ledgers[0]
-        book = old.book(ACME)
         self.ledgers[0] = ledger = Ledger()
         ledger.version = old.version
         ledger.catch_up(self.now_ms, caught_up=old.caught_up)
-        if book is not None:
-            row = msgspec.msgpack.decode(msgspec.msgpack.encode(book.row), type=AccountRow)
-            lots = [msgspec.msgpack.decode(msgspec.msgpack.encode(lot), type=Lot) for lot in book.lots()]
-            ledger.restore(Book(row, lots), self.now_ms)
+        restoring = Restoring()
+        for key, value in self.changelog.items():
+            restoring.lot(key, value)
+        if self.row:
+            restoring.account(ACME.encode(), self.row)
+        restoring.finish(ledger.restore)
+
+    def _write(self, drained: Drained, at: int) -> None:
+        """Keep the rows of the first ledger, as changelogs would."""
+        accounts, lots = drained.accounts(), drained.lots()
+        written = {lot_key(ACME, book.first_id) for book in drained.books}.union(key for key, _ in lots)
+        assert {lot_key(ACME, entry.lot) for entry in drained.entries if entry.lot} <= written
+        assert all(len(row) < LARGEST_ROW_BYTES for _, row in accounts)
+        if at:
+            return
+        self.row = accounts[-1][1] if accounts else self.row
+        for key, lot in lots:
+            if lot is None:
+                self.changelog.pop(key, None)
+            else:
+                self.changelog[key] = lot
 
     @invariant()
     def the_laws_hold(self) -> None:

@@ -9,7 +9,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
-from stream.engine import broadcast, checkpoint, crash_points, holding, owner, partition, reader, recovery, restoring
+from stream.engine import (
+    broadcast,
+    checkpoint,
+    crash_points,
+    holding,
+    owner,
+    partition,
+    reader,
+    recovery,
+    restoring,
+    ticks,
+)
 from stream.engine.log_cache import CachedLog, LogCache
 from tests.simulation.fake_consumer import FakeConsumer
 from tests.simulation.fake_producer import FakeProducer
@@ -77,8 +88,9 @@ def simulated(scheduler: Scheduler, reach: Callable[[str], None], transaction_ti
     names = SimpleNamespace(uuid4=lambda: uuid.UUID(int=scheduler.random.getrandbits(128)))
     replaced: list[tuple[object, str, object]] = [
         *((module, "time", clock) for module in (owner, reader, recovery, restoring, checkpoint, partition, holding)),
-        *((module, "ThreadPoolExecutor", SimExecutor) for module in (owner, reader, broadcast)),
-        *((module, "Consumer", FakeConsumer) for module in (reader, restoring, broadcast)),
+        (ticks, "time", clock),
+        *((module, "ThreadPoolExecutor", SimExecutor) for module in (owner, reader, broadcast, ticks)),
+        *((module, "Consumer", FakeConsumer) for module in (reader, restoring, broadcast, ticks)),
         (checkpoint, "Producer", FakeProducer),
         (checkpoint, "TRANSACTION_TIMEOUT_MS", transaction_timeout_ms),
         (owner, "LogCache", SimDisk),

@@ -16,6 +16,7 @@ from stream.rules.ledger.laws import broken_laws
 from stream.rules.ledger.posting import Cause
 from stream.rules.ledger.refill import request_id
 from stream.rules.outcome import Reject
+from tests.unit.ledger_charges import charged
 from tests.unit.ledger_facts import ACME, Told
 from tests.unit.ledger_words import after, day_after, instant, plan_of
 
@@ -43,7 +44,7 @@ class Story(Told):
         answer = act(words[1:])
         if isinstance(answer, Reject):
             self.answers.append(answer.reason)
-        drained = self.ledger.drain(self.now_ms)
+        drained = self.ledger.drain()
         self.ledger.version += 1
         self.entries += drained.entries
         self.notices += drained.notices
@@ -75,8 +76,8 @@ class Story(Told):
             self._events += 1
             name = f"e{self._events}"
             before, cost = len(self.ledger.entries), parse_credits(words[0])
-            refused = self.ledger.charge(
-                ACME, cost, 1, "/runtime", name, self._events, "v1", occurred_ms * 1_000, self.now_ms
+            refused = charged(
+                self.ledger, ACME, cost, 1, "/runtime", name, self._events, "v1", occurred_ms * 1_000, self.now_ms
             )
             mine = [entry for entry in self.ledger.entries[before:] if entry.id == name]
             found = charge_of(mine)

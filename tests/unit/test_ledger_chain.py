@@ -7,7 +7,9 @@ import msgspec
 import pytest
 
 from schemas.identifiers import Account
-from schemas.ledger import BrokenChainError, Entry, canonical_json, entry_hash, first_hash, seal, verify_chain
+from schemas.ledger import BrokenChainError, Entry, canonical_json, entry_hash, first_hash, verify_chain
+from stream.rules.ledger.ledger import Ledger
+from tests.unit.ledger_charges import charged
 from tests.unit.ledger_story import Story
 from tests.unit.ledger_words import instant
 
@@ -83,14 +85,17 @@ def test_an_entry_that_is_missing_breaks_the_chain() -> None:
 
 def test_a_chain_is_the_same_however_it_is_cut_into_checkpoints() -> None:
     """Only booked_at tells them apart, which is the same here."""
-    whole, first, second = ([*Story("charge 5; charge 6; charge 7").entries] for _ in range(3))
-    heads: dict[str, bytes] = {}
-    seal(first[:2], heads, NOON_MS)
-    seal(first[2:], heads, NOON_MS)
-    once: dict[str, bytes] = {}
-    seal(second, once, NOON_MS)
-    assert (first, heads) == (second, once)
-    assert len(whole) == 4
+    chains = []
+    for cuts in ((), (2,), (1, 2)):
+        ledger, drained = Ledger(), []
+        for event in range(3):
+            if event in cuts:
+                drained += ledger.drain().sealed
+            charged(ledger, "acme", (5 + event) * CREDIT, 1, "/r", f"e{event}", event, "v1", NOON_MS * 1_000, NOON_MS)
+        drained += ledger.drain().sealed
+        chains.append(drained)
+    assert chains[0] == chains[1] == chains[2]
+    assert len(chains[0]) == 4, "free credits, then three charges"
 
 
 def test_the_entries_of_a_correction_name_its_event_and_its_command() -> None:

@@ -8,7 +8,8 @@ from stream.rules.ledger import commands
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.ledger.once import once
 from stream.rules.ledger.posting import Cause
-from stream.rules.ledger.restoring import Restoring, encode_row, lot_key
+from stream.rules.ledger.restoring import Restoring
+from tests.unit.ledger_charges import charged
 from tests.unit.ledger_story import Story
 from tests.unit.ledger_words import instant
 
@@ -76,29 +77,28 @@ def test_a_crash_before_the_commit_meters_nothing_twice_openmeter_4902() -> None
         for event in range(first, last):
             now_ms = NOON_MS + event
             ledger.advance(now_ms)
-            ledger.charge("acme", 7 * CREDIT, 1, "/r", f"e{event}", event, "v1", now_ms * 1_000, now_ms)
+            charged(ledger, "acme", 7 * CREDIT, 1, "/r", f"e{event}", event, "v1", now_ms * 1_000, now_ms)
 
     whole = Ledger()
     book(whole, 0, 100)
-    wanted = whole.drain(NOON_MS)
+    wanted = whole.drain()
 
     crashed = Ledger()
     book(crashed, 0, 40)
-    committed = crashed.drain(NOON_MS)
-    rows, lots = [(encode_row(each.row), each.row.account) for each in committed.books], committed.lots()
-    written = [(lot_key(lot.account, lot.id), encode_row(lot)) for lot in lots]
+    committed = crashed.drain()
+    rows, lots = committed.accounts(), committed.lots()
     crashed.version += 1
     book(crashed, 40, 90)
 
     restored, changelogs = Ledger(), Restoring()
-    for key, value in written:
+    for key, value in lots:
         changelogs.lot(key, value)
-    for row, account in rows:
-        changelogs.account(account.encode(), row)
-    changelogs.finish(lambda each: restored.restore(each, NOON_MS + 39))
+    for key, row in rows:
+        changelogs.account(key, row)
+    changelogs.finish(restored.restore)
     restored.version = 2
     book(restored, 40, 100)
-    after = restored.drain(NOON_MS)
+    after = restored.drain()
     assert committed.entries + after.entries == wanted.entries
     assert after.books[0].row.head == wanted.books[0].row.head
     assert restored.command("acme", commands.Adjust("a", -1, "ann"), Cause("command"), NOON_MS + 200) is not None

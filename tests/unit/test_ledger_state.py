@@ -12,12 +12,14 @@ from schemas.plan import Plan, Policy, RefillPolicy, Threshold
 from stream.rules.ledger import commands
 from stream.rules.ledger.book import FORGET_CLOSED_MS
 from stream.rules.ledger.books import Books
+from stream.rules.ledger.drained import Drained, encode_row, lot_key
 from stream.rules.ledger.due import DueTimes
 from stream.rules.ledger.laws import broken_laws
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.ledger.posting import Cause
 from stream.rules.ledger.refill import MOST_REQUESTS
-from stream.rules.ledger.restoring import Restoring, encode_row, lot_key
+from stream.rules.ledger.restoring import Restoring
+from tests.unit.ledger_charges import charged
 from tests.unit.ledger_story import Story
 from tests.unit.ledger_words import instant
 
@@ -30,12 +32,12 @@ POLICY = Policy((Threshold(50 * CREDIT), Threshold(percent=20)), RefillPolicy(50
 
 def account_with_three_lots(ledger: Ledger, name: str) -> None:
     """A plan's lot, the free one and a top-up, with a policy, all of them used."""
-    ledger.charge(name, 3_141_593, 1, "/r", "e1", 1, "v1", NOON_MS * 1_000, NOON_MS)
+    charged(ledger, name, 3_141_593, 1, "/r", "e1", 1, "v1", NOON_MS * 1_000, NOON_MS)
     ledger.command(name, commands.ActivatePlan(PLAN, "keep"), COMMAND, NOON_MS)
     ledger.command(name, commands.SetPolicy(POLICY.thresholds, POLICY.refill, POLICY.mode, "keep"), COMMAND, NOON_MS)
     top_up = commands.Grant("top-up-7", 200 * CREDIT, "top_up", paid_minor=900, currency="EUR", payment="pay-7")
     ledger.command(name, top_up, COMMAND, NOON_MS)
-    ledger.charge(name, 2_718_282, 1, "/r", "e2", 2, "v1", NOON_MS * 1_000, NOON_MS)
+    charged(ledger, name, 2_718_282, 1, "/r", "e2", 2, "v1", NOON_MS * 1_000, NOON_MS)
 
 
 def test_an_account_with_three_lots_takes_at_most_1_kb() -> None:
@@ -48,7 +50,7 @@ def test_an_account_with_three_lots_takes_at_most_1_kb() -> None:
         before, _ = tracemalloc.get_traced_memory()
         for number in range(count):
             account_with_three_lots(ledger, f"customer-{number:08d}")
-            ledger.drain(NOON_MS)
+            ledger.drain()
             ledger.version += 1
             ledger.books.rest()
         # Each is waked once and put to rest again.
@@ -74,7 +76,6 @@ def test_the_largest_row_is_below_2_kb() -> None:
     assert book is not None
     row = book.row
     assert row.refill is not None
-    row.account = Account("ä" * 256)
     row.plan = row.next_plan = msgspec.structs.replace(PLAN, id="p" * 64, line="l" * 32)
     row.policy = Policy(tuple(Threshold(10**15 + n) for n in range(8)), POLICY.refill)
     row.alarms = row.alarms[:1] * 9
@@ -83,7 +84,15 @@ def test_the_largest_row_is_below_2_kb() -> None:
     row.lines = [(NOON_MS, "l" * 32)] * 7
     for name in ("granted", "burned", "expired", "voided", "held", "charged", "refunded", "owed", "billed", "balance"):
         setattr(row, name, largest)
-    assert len(msgspec.msgpack.encode(row)) < 2_048
+    first = book.first
+    assert first is not None
+    for account, lots in (("ä" * 20, 0), ("ä" * 256, 1)):
+        row.account, first.version = Account(account), 4
+        drained = Drained([], [], [book], 4)
+        ((_, value),) = drained.accounts()
+        assert len(value) < 2_048
+        # A lot that would make it larger has a row of its own.
+        assert len(drained.lots()) == lots
 
 
 def test_an_account_at_rest_is_what_it_was() -> None:
@@ -91,10 +100,10 @@ def test_an_account_at_rest_is_what_it_was() -> None:
     awake, resting = Ledger(), Ledger(Books(most_awake=0))
     for ledger in (awake, resting):
         account_with_three_lots(ledger, "acme")
-        ledger.drain(NOON_MS)
+        ledger.drain()
         ledger.books.rest()
         ledger.books.rest()
-        ledger.charge("acme", CREDIT, 1, "/r", "e3", 3, "v1", NOON_MS * 1_000, NOON_MS + 1)
+        charged(ledger, "acme", CREDIT, 1, "/r", "e3", 3, "v1", NOON_MS * 1_000, NOON_MS + 1)
     books = [ledger.book("acme") for ledger in (awake, resting)]
     assert [book and (book.row, book.open, book.due_at_ms, book.room) for book in books] == [
         books[0] and (books[0].row, books[0].open, books[0].due_at_ms, books[0].room)
@@ -106,8 +115,8 @@ def test_what_is_awake_is_bounded() -> None:
     books = Books(most_awake=10)
     ledger = Ledger(books)
     for number in range(100):
-        ledger.charge(f"a{number}", 0, 1, "/r", "e", 1, "v1", NOON_MS * 1_000, NOON_MS)
-        ledger.drain(NOON_MS)
+        charged(ledger, f"a{number}", 0, 1, "/r", "e", 1, "v1", NOON_MS * 1_000, NOON_MS)
+        ledger.drain()
         ledger.version += 1
         books.rest()
         assert len(books.recent) <= 10
@@ -119,7 +128,7 @@ def test_closed_lots_are_forgotten_after_90_days() -> None:
     ledger = Ledger()
     for name, amount in (("old", 10), ("young", 50)):
         ledger.command("acme", commands.Grant(name, amount), COMMAND, NOON_MS)
-    ledger.charge("acme", 20, 1, "/r", "e1", 1, "v1", NOON_MS * 1_000, NOON_MS)
+    charged(ledger, "acme", 20, 1, "/r", "e1", 1, "v1", NOON_MS * 1_000, NOON_MS)
     last_ms = NOON_MS + FORGET_CLOSED_MS
     ledger.command("acme", commands.Adjust("a", 1, "ann"), COMMAND, last_ms)
     book = ledger.book("acme")
@@ -127,9 +136,9 @@ def test_closed_lots_are_forgotten_after_90_days() -> None:
     assert book.lot("old") is not None
     ledger.command("acme", commands.Adjust("b", 1, "ann"), COMMAND, last_ms + 1)
     assert (book.lot("old"), book.lot("young") is None) == (None, False)
-    drained = ledger.drain(last_ms)
-    assert drained.forgotten() == [("acme", "old")]
-    assert drained.forgotten() == []
+    drained = ledger.drain()
+    assert [key for key, row in drained.lots() if row is None] == [lot_key("acme", "old")]
+    assert all(row is not None for _, row in drained.lots())
 
 
 def test_a_refund_to_a_forgotten_lot_expires_at_once() -> None:
@@ -182,7 +191,7 @@ def test_the_clock_looks_at_no_account_that_is_not_due() -> None:
     ledger = Ledger(Books(most_awake=0))
     for number in range(50):
         ledger.command(f"a{number}", commands.Grant("g", 10, expires_at_ms=NOON_MS + 10_000 + number), COMMAND, NOON_MS)
-    ledger.drain(NOON_MS)
+    ledger.drain()
     ledger.version += 1
     ledger.books.rest()
     ledger.books.rest()
@@ -194,7 +203,7 @@ def test_the_clock_looks_at_no_account_that_is_not_due() -> None:
 def test_a_row_of_an_earlier_version_still_reads() -> None:
     """New fields come at the end, with defaults."""
     row = msgspec.msgpack.decode(msgspec.msgpack.encode(["acme", 7]), type=AccountRow)
-    assert (row.account, row.sequence, row.bill, sys.getsizeof(row) > 0) == ("acme", 7, [], True)
+    assert (row.account, row.version, row.bill, sys.getsizeof(row) > 0) == ("acme", 7, [], True)
 
 
 def test_rows_come_back_in_any_order_and_removed_lots_do_not() -> None:
@@ -211,7 +220,7 @@ def test_rows_come_back_in_any_order_and_removed_lots_do_not() -> None:
     changelogs.account(b"acme", encode_row(AccountRow(Account("acme"))))
     changelogs.account(b"acme", encode_row(book.row))
     restored = Ledger()
-    changelogs.finish(lambda each: restored.restore(each, NOON_MS))
+    changelogs.finish(restored.restore)
     assert not restored.books.recent
     again = restored.book("acme")
     assert again is not None

@@ -16,7 +16,7 @@ from stream.engine.partition import (
     Checkpoint,
     Partition,
 )
-from stream.engine.processor import Log
+from stream.engine.processor import NEVER_MS, Log
 from stream.engine.progress import Progress, TopicIdentity, Topology, version_of
 from stream.engine.tables import Table
 
@@ -31,9 +31,13 @@ class Recorder:
         self.tables: Sequence[Table[Any, Any]] = ()
         self.logs: Sequence[Log] = ()
         self.calls: list[tuple[object, ...]] = []
+        self.due_ms = NEVER_MS
         self.fails = ""
 
-    def apply(self, runs: Sequence[Run], version: int, clock_ms: int) -> int:
+    def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:
+        if not runs:
+            self._note("tick", version, clock_ms, now_ms)
+            return clock_ms
         self._note("apply", version, len(runs))
         return clock_ms + 10
 
@@ -70,6 +74,11 @@ class Scene:
         """Have a batch applied; it follows on from what is booked unless said otherwise."""
         start = self.partition.position if after is None else after
         return self.partition.apply(Batch(0, epoch, start, follows, [(MANY, [])], count), EPOCH)
+
+    def tick(self, clock_ms: int, *, after: Offsets | None = None, epoch: int = EPOCH) -> Applied:
+        """Have a tick applied, which is in its place unless said otherwise."""
+        start = self.partition.position if after is None else after
+        return self.partition.apply(Batch(0, epoch, start, start, [], 0, clock_ms=clock_ms), EPOCH)
 
     def prepared(self, *, empty: bool = False) -> Checkpoint:
         """A checkpoint that must be due."""
@@ -221,3 +230,61 @@ def test_an_input_nobody_read_begins_at_0(monkeypatch: pytest.MonkeyPatch) -> No
     scene = Scene(monkeypatch)
     fresh = Partition(0, INPUTS, scene.recorder, Progress(0, 1, {}), None, lambda: scene.broadcast)
     assert (fresh.position, fresh.next_version) == ((0, 0), version_of(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("due_ms", "clock_ms", "after", "epoch", "applied"),
+    [
+        (8_000, 8_000, (100, 50), EPOCH, Applied.BOOKED),
+        (8_000, 9_000, (100, 50), EPOCH, Applied.BOOKED),
+        (0, 7_001, (100, 50), EPOCH, Applied.BOOKED),
+        (8_000, 7_999, (100, 50), EPOCH, Applied.STALE),
+        (0, 7_000, (100, 50), EPOCH, Applied.STALE),
+        (NEVER_MS, 9_000, (100, 50), EPOCH, Applied.STALE),
+        (8_000, 8_000, (99, 50), EPOCH, Applied.STALE),
+        (8_000, 8_000, (100, 51), EPOCH, Applied.STALE),
+        (8_000, 8_000, (100, 50), EPOCH - 1, Applied.STALE),
+    ],
+)
+def test_a_tick_is_booked_if_it_moves_the_clock_to_what_is_due_in_its_place(
+    scene: Scene, due_ms: int, clock_ms: int, after: Offsets, epoch: int, applied: Applied
+) -> None:
+    """Engine rule 16: each row is what is due, the tick, and what becomes of it; the clock stood at 7,000."""
+    scene.recorder.due_ms = due_ms
+    assert scene.tick(clock_ms, after=after, epoch=epoch) is applied
+    is_booked = applied is Applied.BOOKED
+    assert (("tick", version_of(2, 6), clock_ms, 5) in scene.recorder.calls) is is_booked
+    assert scene.partition.clock_ms == (clock_ms if is_booked else 7_000)
+    assert (scene.partition.position, scene.partition.booked_batches) == ((100, 50), 0)
+
+
+def test_a_tick_is_in_the_next_checkpoint_and_one_that_is_not_due_makes_none(scene: Scene) -> None:
+    """Engine rule 16: the clock goes on from there after a take-over, and idle partitions stay idle."""
+    scene.partition.committed(scene.prepared())
+    scene.tick(8_000)
+    assert scene.partition.prepare() is None
+    scene.recorder.due_ms = 8_000
+    assert scene.partition.settled
+    scene.tick(8_000)
+    assert not scene.partition.settled
+    scene.partition.committed(scene.prepared())
+    assert scene.partition.settled
+    assert scene.partition.durable.clock_ms == 8_000
+    scene.recorder.due_ms = NEVER_MS
+    scene.tick(9_000)
+    assert scene.partition.prepare() is None
+
+
+def test_the_broadcast_is_adopted_before_a_tick(scene: Scene) -> None:
+    """Engine rule 11: a tick is a batch like any other."""
+    scene.recorder.due_ms = 8_000
+    scene.tick(8_000)
+    assert [call[0] for call in scene.recorder.calls] == ["adopt", "tick"]
+
+
+def test_a_tick_that_failed_breaks_the_partition(scene: Scene) -> None:
+    """Engine rule 2: half of it may be in memory."""
+    scene.recorder.due_ms, scene.recorder.fails = 8_000, "tick"
+    with pytest.raises(BrokenPartitionError):
+        scene.tick(8_000)
+    assert scene.partition.clock_ms == 7_000

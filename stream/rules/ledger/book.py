@@ -4,6 +4,7 @@ from bisect import insort
 from collections.abc import Iterator
 
 from schemas.account import AccountRow, BillLine
+from schemas.ledger import first_hash
 from schemas.lot import NEVER_MS, Lot
 from schemas.plan import OveragePolicy
 
@@ -18,32 +19,45 @@ class Book:
     `quiet_until_ms`, of events that did not occur before `late_before_us`, burn down `first` and nothing else happens;
     or, if no usable lot holds anything, they are all overage: owed, or on `line` of the bill, as `overage` says.
     `due_at_ms` is when the clock has something to do. A simple charge is taken from `room` alone; the balance after it
-    is `room` and `balance_over_room`. The lot and the totals follow with `absorb`, before anybody looks at them.
+    is `room` and `balance_over_room`.
+
+    From `head` to `updated_at_ms` is the row's as simple charges move it; row and lot follow with `absorb`, before
+    anybody looks at them. `version` is the checkpoint that writes what changed last.
 
     `forgotten` names closed lots that were dropped since it was last emptied: their rows are to be removed.
     """
 
     __slots__ = (
         "absorbed_room",
+        "account",
         "balance_over_room",
         "closed",
         "due_at_ms",
+        "events",
         "first",
+        "first_id",
         "forgotten",
+        "head",
         "late_before_us",
         "line",
+        "messages",
         "open",
         "overage",
         "quiet_until_ms",
         "room",
         "row",
+        "sequence",
+        "updated_at_ms",
+        "version",
     )
 
     def __init__(self, row: AccountRow, lots: list[Lot] | None = None) -> None:
         self.row = row
+        self.account = row.account
         self.open: list[Lot] = sorted((lot for lot in lots or () if lot.held), key=burn_order)
         self.closed: dict[str, Lot] = {lot.id: lot for lot in lots or () if not lot.held}
         self.first: Lot | None = None
+        self.first_id = ""
         self.line: BillLine | None = None
         self.overage: OveragePolicy = "refused"
         self.room = 0
@@ -53,15 +67,28 @@ class Book:
         self.late_before_us = 0
         self.due_at_ms = NEVER_MS
         self.forgotten: list[str] = []
+        self.version = row.version
+        self.head = row.head or first_hash(row.account)
+        self.follow()
 
-    def give_room(self, room: int) -> None:
-        """So much may be taken by simple charges."""
+    def follow(self) -> None:
+        """Go on from what the row says."""
+        row = self.row
+        self.sequence, self.events, self.messages = row.sequence, row.events, row.messages
+        self.updated_at_ms = row.updated_at_ms
+
+    def burn_from(self, lot: Lot | None, room: int) -> None:
+        """Simple charges burn this lot, if there is one, and may take so much."""
+        self.first = lot
+        self.first_id = "" if lot is None else lot.id
         self.room = self.absorbed_room = room
         self.balance_over_room = self.row.balance - room
 
     def absorb(self, version: int) -> None:
-        """Let the lot and the totals follow the simple charges since the last time, as part of that checkpoint."""
+        """Let row and lot follow the simple charges since the last time, as part of that checkpoint."""
         row, lot, taken = self.row, self.first, self.absorbed_room - self.room
+        row.sequence, row.events, row.messages = self.sequence, self.events, self.messages
+        row.updated_at_ms, row.head = self.updated_at_ms, self.head
         if not taken:
             return
         self.absorbed_room = self.room

@@ -6,33 +6,19 @@ At rest an account is its rows as they are written: about 0.5 KB with three lots
 from collections.abc import Iterator
 
 import msgspec
-from msgspec import Struct
 
-from schemas.account import AccountRow
+from schemas.account import AccountHead, AccountRow
 from schemas.identifiers import Account
 from schemas.lot import Lot
 from stream.rules.ledger.book import Book
-from stream.rules.ledger.settle import find_overage
+from stream.rules.ledger.settle import refresh
 
 MOST_AWAKE = 20_000
 """Books in each of the two generations that are awake."""
 
-
-class _Resting(Struct, array_like=True, gc=False):
-    """A book as it is kept at rest; what it says of the next charge with it, so that waking it looks at no lot."""
-
-    row: AccountRow
-    open: list[Lot]
-    closed: list[Lot]
-    room: int
-    quiet_until_ms: int
-    late_before_us: int
-    due_at_ms: int
-    forgotten: list[str]
-
-
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Resting).decode
+_decode = msgspec.msgpack.Decoder(tuple[AccountRow, list[Lot]]).decode
+_decode_head = msgspec.msgpack.Decoder(tuple[AccountHead, msgspec.Raw]).decode
 _UNNAMED = Account("")
 _AWAKE = b""
 
@@ -68,17 +54,35 @@ class Books:
                 return None
             book = _waked(resting)
             self._resting[account] = _AWAKE
-        self.recent[book.row.account] = book
+        self.recent[book.account] = book
         return book
+
+    def remaining(self) -> list[tuple[int, str]]:
+        """What every account has left, in microcredits, and its name."""
+        found: list[tuple[int, str]] = []
+        for account, resting in list(self._resting.items()):
+            if resting:
+                head = _decode_head(resting)[0]
+                left = head.held - head.unstarted - head.owed
+            else:
+                book = self.recent.get(account) or self._older[account]
+                # What simple charges took since the row was absorbed is not in it yet.
+                left = book.row.remaining
+                if book.line is None:
+                    left -= book.absorbed_room - book.room
+            found.append((left, account))
+        return found
 
     def add(self, book: Book) -> None:
         """A new account."""
-        self._resting[book.row.account] = _AWAKE
-        self.recent[book.row.account] = book
+        self._resting[book.account] = _AWAKE
+        self.recent[book.account] = book
 
-    def add_resting(self, book: Book) -> None:
-        """An account that was restored: a million of them are not awake at once."""
-        self._resting[book.row.account] = _at_rest(book)
+    def add_resting(self, account: str, row: bytes, lots: list[bytes]) -> AccountHead:
+        """An account that was restored, by its rows as they were written: a million of them are not awake at once."""
+        resting = _encode((msgspec.Raw(row), [msgspec.Raw(lot) for lot in lots]))
+        self._resting[account] = resting
+        return _decode_head(resting)[0]
 
     def rest(self) -> None:
         """Put to rest what was not used for a generation; only right after every change was encoded."""
@@ -91,32 +95,18 @@ class Books:
 def _at_rest(book: Book) -> bytes:
     for lot in book.lots():
         lot.account = _UNNAMED
-    closed = list(book.closed.values())
-    return _encode(
-        _Resting(
-            book.row,
-            book.open,
-            closed,
-            book.room,
-            book.quiet_until_ms,
-            book.late_before_us,
-            book.due_at_ms,
-            book.forgotten,
-        )
-    )
+    return _encode((book.row, list(book.lots())))
 
 
 def _waked(resting: bytes) -> Book:
-    kept = _decode(resting)
-    book = Book(kept.row)
-    book.open = kept.open
-    book.closed = {lot.id: lot for lot in kept.closed}
-    for lot in book.lots():
-        lot.account = kept.row.account
-    book.first = next((lot for lot in kept.open if lot.started), None)
-    find_overage(book)
-    book.give_room(kept.room)
-    book.quiet_until_ms = kept.quiet_until_ms
-    book.late_before_us, book.due_at_ms = kept.late_before_us, kept.due_at_ms
-    book.forgotten = kept.forgotten
+    row, rows = _decode(resting)
+    lots = {lot.id: lot for lot in rows}
+    first, row.first_lot = row.first_lot, None
+    if first is not None:
+        # Whatever changed of an account, its row was written with it: none of its lots is newer.
+        lots[first.id] = first
+    for lot in lots.values():
+        lot.account = row.account
+    book = Book(row, list(lots.values()))
+    refresh(book)
     return book

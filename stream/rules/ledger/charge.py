@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 from schemas.account import AccountRow
-from schemas.ledger import Entry
 from schemas.lot import Lot
 from stream.rules.ledger.billing import line_of
 from stream.rules.ledger.book import Book, burn_order
-from stream.rules.ledger.posting import Cause, Posting
+from stream.rules.ledger.posting import Posting
 
 US_PER_MS = 1_000
 
@@ -89,30 +88,3 @@ def _overage(posting: Posting, rest: int) -> None:
             posting.owe(allowed, "carried")
     if rest > allowed:
         posting.owe(rest - allowed, "refused")
-
-
-def overage_entry(book: Book, sequence: int, cost: int, cause: Cause, now_ms: int) -> Entry:
-    """The entry of a charge that is all overage: as `owe` and `bill` write it."""
-    row, line = book.row, book.line
-    owed, billed = (cost, 0) if line is None else (0, cost)
-    return Entry(
-        row.account,
-        sequence,
-        "owed" if line is None else "billed",
-        0,
-        owed,
-        billed,
-        book.room + book.balance_over_room if line is None else row.balance,
-        "",
-        cause.kind,
-        cause.source,
-        cause.id,
-        cause.offset,
-        cause.rate_card,
-        cause.occurred_at_us,
-        now_ms,
-        False,
-        0 if line is None else line.price_micros,
-        0 if line is None else line.period_start_ms,
-        book.overage if line is None else line.currency,
-    )

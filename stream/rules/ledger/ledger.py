@@ -1,98 +1,143 @@
 """The ledger of one partition: charges, commands and the clock in, entries and notices out."""
 
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from schemas.charge import ChargeRow
+from schemas.credits import FREE_GRANT_MICROCREDITS
 from schemas.dead_letter import Reason
-from schemas.ledger import Entry, seal
-from schemas.lot import NEVER_MS, Lot
+from schemas.ledger import BurnedEntry, CanonicalEntry, Entry, OwedEntry, encode_canonical, entry_of
+from schemas.lot import NEVER_MS
 from schemas.notices import Notice
 from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.ledger.apply import apply_command
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.books import Books
-from stream.rules.ledger.charge import charge, count_beyond, overage_entry
+from stream.rules.ledger.charge import charge, count_beyond
 from stream.rules.ledger.clock import fire, turn_months
 from stream.rules.ledger.commands import LedgerCommand
 from stream.rules.ledger.corrections import ChargeNow, reprice, void_event
+from stream.rules.ledger.drained import Drained
 from stream.rules.ledger.due import DueTimes
-from stream.rules.ledger.opening import give_free_credits, open_book
+from stream.rules.ledger.opening import give_free_credits, open_book, opened_by_usage
 from stream.rules.ledger.posting import Cause, Posting
-from stream.rules.ledger.settle import forget_closed, refresh, settle
+from stream.rules.ledger.sealing import Sealed, seal
+from stream.rules.ledger.settle import forget_closed, settle
 from stream.rules.outcome import Reject
+
+Refused = dict[int, Reject]
+"""Why charges were refused, by the offsets of their events."""
 
 
 class Ledger:
     """Books, their due times, and what was posted since the last checkpoint.
 
     Callers give times that never go back, and call `advance` with each before they book anything at it. `version` is
-    the checkpoint being booked; `caught_up` whether the clock is at most 5 minutes behind: else alerts say so and no
-    refill is asked for. A ledger begins behind, until `catch_up` says otherwise.
+    the checkpoint being booked, `booked_at_ms` the worker's own time; `caught_up` whether the clock is at most 5
+    minutes behind: else alerts say so and no refill is asked for. A ledger begins behind, until `catch_up` says
+    otherwise. Entries are chained as they are booked: `sealed` has them in order.
     """
 
     def __init__(self, books: Books | None = None) -> None:
         self.books = Books() if books is None else books
         self.due = DueTimes()
         self.version = 1
-        self.entries: list[Entry] = []
+        self.booked_at_ms = 0
+        self.sealed: list[Sealed] = []
         self.notices: list[Notice] = []
         self.changed: list[Book] = []
         self.caught_up = False
+        self.due_ms = NEVER_MS
+        """When the clock has something to do; perhaps nothing any more, never earlier."""
         self._deferred: set[str] = set()
-        self._next_due_ms = NEVER_MS
 
-    def charge(
-        self,
-        account: str,
-        cost: int,
-        messages: int,
-        source: str,
-        event_id: str,
-        offset: int,
-        rate_card: str,
-        occurred_at_us: int,
-        now_ms: int,
-    ) -> Reject | None:
-        """Book what an event cost. A simple one takes from the room of its book; all others are posted."""
-        book = self.books.recent.get(account) or self.books.get(account)
-        if book is None or cost >= book.room or now_ms >= book.quiet_until_ms or occurred_at_us < book.late_before_us:
-            cause = Cause("event", source, event_id, offset, occurred_at_us, rate_card)
-            return self._charge_slowly(account, cost, messages, cause, now_ms)
-        row, lot = book.row, book.first
-        row.events += 1
-        row.messages += messages
-        row.updated_at_ms = now_ms
-        version = self.version
-        if row.version != version:
-            row.version = version
-            self.changed.append(book)
-        if lot is None and row.gate_closed:
-            count_beyond(row, cost)
-        if not cost:
-            return None
-        book.room = room = book.room - cost
-        row.sequence = sequence = row.sequence + 1
-        if lot is None:
-            cause = Cause("event", source, event_id, offset, occurred_at_us, rate_card)
-            self.entries.append(overage_entry(book, sequence, cost, cause, now_ms))
-            return None
-        self.entries.append(
-            Entry(
-                row.account,
-                sequence,
-                "burned",
-                -cost,
-                0,
-                0,
-                room + book.balance_over_room,
-                lot.id,
-                "event",
-                source,
-                event_id,
-                offset,
-                rate_card,
-                occurred_at_us,
-                now_ms,
-            )
-        )
-        return None
+    @property
+    def entries(self) -> list[Entry]:
+        """What was booked since the last checkpoint, read again."""
+        return [entry_of(line, previous) for previous, line in self.sealed]
+
+    def charge(self, charges: Sequence[ChargeRow], books: Iterable[Book | None]) -> Refused:
+        """Book what events cost. `books` has the book of each, if it was open when that was looked up.
+
+        Simple ones take from the room of their books, all others are posted: in one loop, since nearly all time goes
+        into it.
+        """
+        refused: Refused = {}
+        version, booked_at_ms = self.version, self.booked_at_ms
+        changed, sealed, encode, sha256 = self.changed, self.sealed, encode_canonical, hashlib.sha256
+        for row, known in zip(charges, books, strict=True):
+            account, source, event_id, _, _, _, _, _, cost, messages, rate_card, occurred_at_us, now_ms, offset = row
+            book = known or self.books.get(account)
+            if book is None and 0 < cost < FREE_GRANT_MICROCREDITS:
+                book = self._open_by_usage(row)
+            if (
+                book is None
+                or cost >= book.room
+                or now_ms >= book.quiet_until_ms
+                or occurred_at_us < book.late_before_us
+            ):
+                reject = self._post_charge(row)
+                if reject is not None:
+                    refused[offset] = reject
+                continue
+            book.events += 1
+            book.messages += messages
+            book.updated_at_ms = now_ms
+            if book.version != version:
+                book.version = version
+                changed.append(book)
+            lot = book.first_id
+            if not lot and book.row.gate_closed:
+                count_beyond(book.row, cost)
+            if not cost:
+                continue
+            book.room = room = book.room - cost
+            book.sequence = sequence = book.sequence + 1
+            balance = str(room + book.balance_over_room or "")
+            head = book.head
+            if lot:
+                line = encode(
+                    BurnedEntry(
+                        account,
+                        balance,
+                        booked_at_ms,
+                        "event",
+                        event_id,
+                        now_ms,
+                        "burned",
+                        lot,
+                        f"-{cost}",
+                        occurred_at_us,
+                        offset,
+                        rate_card,
+                        sequence,
+                        source,
+                    )
+                )
+            elif book.line is None:
+                line = encode(
+                    OwedEntry(
+                        account,
+                        balance,
+                        booked_at_ms,
+                        "event",
+                        book.overage,
+                        event_id,
+                        now_ms,
+                        "owed",
+                        occurred_at_us,
+                        offset,
+                        str(cost),
+                        rate_card,
+                        sequence,
+                        source,
+                    )
+                )
+            else:
+                line = encode(self._billed(row, book))
+            sealed.append((head, line))
+            book.head = sha256(head + line).digest()
+        return refused
 
     def command(self, account: str, command: LedgerCommand, cause: Cause, now_ms: int) -> Reject | None:
         """Carry a command out; a rejected one changes nothing and opens nothing."""
@@ -132,10 +177,10 @@ class Ledger:
 
     def advance(self, now_ms: int) -> None:
         """Fire everything due until now, in order: by time, then by account."""
-        while self._next_due_ms <= now_ms:
+        while self.due_ms <= now_ms:
             found = self.due.pop(now_ms)
             if found is None:
-                self._next_due_ms = self.due.next_ms()
+                self.due_ms = self.due.next_ms()
                 return
             due_at_ms, account = found
             book = self.books.get(account)
@@ -158,19 +203,14 @@ class Ledger:
             if book is not None:
                 self._finish(settle(self._begin(book, Cause("clock", occurred_at_us=now_ms * 1_000), now_ms)))
 
-    def drain(self, booked_at_ms: int) -> "Drained":
-        """What a checkpoint writes; set `version` to the next one's before anything else is booked.
-
-        Entries are chained here, off the loop over events, since a hash costs a microsecond.
-        """
+    def drain(self) -> Drained:
+        """What a checkpoint writes; set `version` to the next one's before anything else is booked."""
         for book in self.changed:
             book.absorb(self.version)
-        drained = Drained(self.entries, self.notices, self.changed, self.version)
-        self.entries, self.notices, self.changed = [], [], []
-        heads: dict[str, bytes] = {book.row.account: book.row.head for book in drained.books}
-        seal(drained.entries, heads, booked_at_ms)
-        for book in drained.books:
-            book.row.head = heads.get(book.row.account, b"")
+            row = book.row
+            row.version, row.due_at_ms, row.asks = self.version, book.due_at_ms, row.policy.refill is not None
+        drained = Drained(self.sealed, self.notices, self.changed, self.version)
+        self.sealed, self.notices, self.changed = [], [], []
         return drained
 
     def book(self, account: str) -> Book | None:
@@ -180,20 +220,73 @@ class Ledger:
             book.absorb(self.version)
         return book
 
-    def restore(self, book: Book, now_ms: int) -> None:
-        """Take an account with its lots from the changelogs."""
-        forget_closed(book, now_ms)
-        refresh(book, caught_up=self.caught_up)
-        self._schedule(book)
-        self.books.add_resting(book)
-        if not self.caught_up and book.row.policy.refill is not None:
-            self._deferred.add(book.row.account)
+    def restore(self, account: str, row: bytes, lots: list[bytes]) -> None:
+        """Take an account by its rows from the changelogs; it is looked at when it is used, or due."""
+        head = self.books.add_resting(account, row, lots)
+        self.due.set(account, head.due_at_ms)
+        self.due_ms = min(self.due_ms, head.due_at_ms)
+        if not self.caught_up and head.asks:
+            self._deferred.add(account)
 
-    def _charge_slowly(self, account: str, cost: int, messages: int, cause: Cause, now_ms: int) -> Reject | None:
+    def _open_by_usage(self, charge: ChargeRow) -> Book | None:
+        """The account's book, with its free credits; the charge itself is still to be booked."""
+        account, source, event_id, _, _, _, _, _, _, _, rate_card, occurred_at_us, now_ms, offset = charge
+        book = opened_by_usage(account, now_ms)
+        self.books.add(book)
+        amount, free = str(FREE_GRANT_MICROCREDITS), book.first_id
+        line = encode_canonical(
+            CanonicalEntry(
+                account,
+                amount,
+                booked_at_ms=self.booked_at_ms,
+                cause="event",
+                id=event_id,
+                ingested_at_ms=now_ms,
+                kind="granted",
+                lot=free,
+                lot_microcredits=amount,
+                occurred_at_us=occurred_at_us,
+                offset=offset,
+                rate_card=rate_card,
+                sequence=1,
+                source=source,
+            )
+        )
+        self.sealed.append((book.head, line))
+        book.head = hashlib.sha256(book.head + line).digest()
+        return book
+
+    def _billed(self, charge: ChargeRow, book: Book) -> CanonicalEntry:
+        """The entry of a simple charge that is all overage on a bill."""
+        account, source, event_id, _, _, _, _, _, cost, _, rate_card, occurred_at_us, now_ms, offset = charge
+        row, line = book.row, book.line
+        assert line is not None  # noqa: S101  who calls has looked
+        return CanonicalEntry(
+            account,
+            str(row.balance or ""),
+            str(cost),
+            self.booked_at_ms,
+            "event",
+            line.currency,
+            event_id,
+            now_ms,
+            "billed",
+            occurred_at_us=occurred_at_us,
+            offset=offset,
+            period_start_ms=line.period_start_ms,
+            price_micros=line.price_micros,
+            rate_card=rate_card,
+            sequence=book.sequence,
+            source=source,
+        )
+
+    def _post_charge(self, row: ChargeRow) -> Reject | None:
+        account, source, event_id, _, _, _, _, _, cost, messages, rate_card, occurred_at_us, now_ms, offset = row
         book = self.book(account)
         if book is not None and book.row.charged + cost > LARGEST_TOTAL_MICROCREDITS:
             detail = f"with it the account would have used more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
             return Reject(Reason.COST_TOO_LARGE, detail, account)
+        cause = Cause("event", source, event_id, offset, occurred_at_us, rate_card)
         posting = self._begin(book or open_book(account, now_ms), cause, now_ms)
         if book is None:
             give_free_credits(posting)
@@ -214,12 +307,12 @@ class Ledger:
 
     def _finish(self, posting: Posting) -> None:
         book, row = posting.book, posting.row
-        self.entries += posting.entries
+        seal(book, posting.entries, self.booked_at_ms, self.sealed)
         self.notices += posting.notices
         if row.account not in self.books:
             self.books.add(book)
-        if row.version != self.version:
-            row.version = self.version
+        if book.version != self.version:
+            book.version = self.version
             self.changed.append(book)
         if not self.caught_up and row.policy.refill is not None:
             self._deferred.add(row.account)
@@ -227,25 +320,4 @@ class Ledger:
 
     def _schedule(self, book: Book) -> None:
         self.due.set(book.row.account, book.due_at_ms)
-        self._next_due_ms = min(self._next_due_ms, book.due_at_ms)
-
-
-class Drained:
-    """Sealed entries in booking order, notices, and the books that changed."""
-
-    def __init__(self, entries: list[Entry], notices: list[Notice], books: list[Book], version: int) -> None:
-        self.entries = entries
-        self.notices = notices
-        self.books = books
-        self._version = version
-
-    def lots(self) -> list[Lot]:
-        """The lots whose rows must be written; ask before anything else is booked."""
-        return [lot for book in self.books for lot in book.lots() if lot.version == self._version]
-
-    def forgotten(self) -> list[tuple[str, str]]:
-        """Account and lot of the rows that must be removed; asked once."""
-        gone: list[tuple[str, str]] = [(book.row.account, lot) for book in self.books for lot in book.forgotten]
-        for book in self.books:
-            book.forgotten = []
-        return gone
+        self.due_ms = min(self.due_ms, book.due_at_ms)

@@ -4,18 +4,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from schemas.account import AccountRow
-from schemas.lot import Lot
-from stream.rules.ledger.book import Book
-
-encode_row = msgspec.msgpack.Encoder().encode
-_decode_account = msgspec.msgpack.Decoder(AccountRow).decode
-_decode_lot = msgspec.msgpack.Decoder(Lot).decode
 _decode_key = msgspec.json.Decoder(tuple[str, str]).decode
 
 
 class Restoring:
-    """What was read of the changelogs so far: the latest bytes of every row, decoded once all are there."""
+    """What was read of the changelogs so far: the latest bytes of every row."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, bytes] = {}
@@ -34,14 +27,8 @@ class Restoring:
         else:
             lots[name] = value
 
-    def finish(self, restore: Callable[[Book], None]) -> None:
-        """Every account, one by one; nothing is kept of it here."""
+    def finish(self, restore: Callable[[str, bytes, list[bytes]], object]) -> None:
+        """Every account, one by one, with the rows of its lots; nothing is kept of it here."""
         while self._accounts:
-            account, value = self._accounts.popitem()
-            lots = [_decode_lot(each) for each in self._lots.pop(account, {}).values()]
-            restore(Book(_decode_account(value), lots))
-
-
-def lot_key(account: str, lot: str) -> bytes:
-    """The key of a lot's row, whatever characters the names have."""
-    return msgspec.json.encode((account, lot))
+            account, row = self._accounts.popitem()
+            restore(account, row, list(self._lots.pop(account, {}).values()))

@@ -22,7 +22,11 @@ def settle(posting: Posting, mode_before: Mode | None = None) -> Posting:
     refill.step(posting)
     if posting.entries or posting.cause.kind != "clock":
         row.updated_at_ms = posting.now_ms
+    was_first = posting.book.first
     refresh(posting.book, caught_up=posting.caught_up)
+    if was_first is not None and was_first is not posting.book.first:
+        # Its latest state was in the account's row, which now has another's.
+        was_first.version = posting.version
     return posting
 
 
@@ -42,7 +46,8 @@ def refresh(book: Book, *, caught_up: bool = True) -> None:
     )
     book.first = next((lot for lot in book.open if lot.started), None)
     find_overage(book)
-    book.give_room(_room(book))
+    book.follow()
+    book.burn_from(book.first, _room(book))
 
 
 def watches_period_ends(row: AccountRow) -> bool:

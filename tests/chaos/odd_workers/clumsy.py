@@ -14,11 +14,11 @@ _real_apply = Pipeline.apply
 _numbers = itertools.count(1)
 
 
-def _apply(pipeline: Pipeline, runs: Sequence[Run], version: int, clock_ms: int) -> int:
+def _apply(pipeline: Pipeline, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:
     if next(_numbers) % _EVERY:
-        return _real_apply(pipeline, runs, version, clock_ms)
-    which, records = runs[0]
-    _real_apply(pipeline, [(which, records[: (len(records) + 1) // 2])], version, clock_ms)
+        return _real_apply(pipeline, runs, version, clock_ms, now_ms)
+    which, records = runs[0] if runs else (0, [])
+    _real_apply(pipeline, [(which, records[: (len(records) + 1) // 2])], version, clock_ms, now_ms)
     raise RuntimeError(FAILED)
 
 

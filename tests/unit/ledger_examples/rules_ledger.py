@@ -17,6 +17,7 @@ from stream.rules.ledger.ledger import Ledger
 from stream.rules.ledger.posting import Cause
 from stream.rules.outcome import Reject
 from tests.simulation.ledger_oracle.records import Command, EventName, Record, Reprice, Usage, VoidEvent
+from tests.unit.ledger_charges import charged
 from tests.unit.ledger_examples.adapter import (
     ACCOUNT,
     AlertFacts,
@@ -51,14 +52,14 @@ class RulesLedger:
         answer = (
             self._use(record.body, now_ms) if isinstance(record.body, Usage) else self._carry_out(record.body, now_ms)
         )
-        self._write(now_ms)
+        self._write()
         self.rolled_up += self._charged() - charged_before
         return answer
 
     def advance(self, to: datetime) -> None:
         """Both inputs are read to their ends."""
         self._go_to(ms(to), caught_up=True)
-        self._write(ms(to))
+        self._write()
 
     def check(self) -> None:
         """The laws are checked at every checkpoint; here is the chain, and what the last equation says of rollups."""
@@ -111,8 +112,8 @@ class RulesLedger:
     def _use(self, usage: Usage, now_ms: int) -> str:
         event, first = usage.event, len(self.ledger.entries)
         at_us = ms(usage.occurred_at) * 1_000
-        refused = self.ledger.charge(
-            ACCOUNT, usage.cost, 1, event.source, event.id, event.offset, usage.rate_card, at_us, now_ms
+        refused = charged(
+            self.ledger, ACCOUNT, usage.cost, 1, event.source, event.id, event.offset, usage.rate_card, at_us, now_ms
         )
         if refused is not None:
             return refused.reason
@@ -161,8 +162,8 @@ class RulesLedger:
         book = self.ledger.book(ACCOUNT)
         return 0 if book is None else book.row.charged - book.row.refunded
 
-    def _write(self, now_ms: int) -> None:
-        drained = self.ledger.drain(now_ms)
+    def _write(self) -> None:
+        drained = self.ledger.drain()
         self.ledger.version += 1
         self.entries += drained.entries
         self.notices += drained.notices

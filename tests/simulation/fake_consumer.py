@@ -1,9 +1,9 @@
 """confluent_kafka's Consumer over the fake cluster, as far as the worker uses it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from tests.simulation.fake_kafka import cluster_at
@@ -232,7 +232,7 @@ class FakeConsumer:
         for (topic, partition), fetch in self._fetches.items():
             ends = {"ls_offset": fetch.log.stable, "hi_offset": fetch.log.high}
             topics.setdefault(topic, {"partitions": {}})["partitions"][str(partition)] = ends
-        self._tell_statistics(json.dumps({"topics": topics}))
+        self._tell_statistics(msgspec.json.encode({"topics": topics}).decode())
 
 
 def _message(log: FakeLog, entry: Entry) -> Message:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from heapq import merge
 from itertools import groupby
 
-from tests.simulation.oracle_books import Books, Read, read
+from tests.simulation.oracle_books import Books
 from tests.simulation.oracle_checks import Rejected
 from tests.simulation.oracle_clickhouse import read_clickhouse
 from tests.simulation.oracle_differences import differences
@@ -22,9 +22,11 @@ __all__ = [
     "Figures",
     "OracleSettings",
     "RawRecord",
+    "book_on",
     "book_partition",
     "differences",
     "expect",
+    "merged",
     "read_all",
     "read_clickhouse",
     "read_rate_cards",
@@ -36,30 +38,33 @@ def expect(
     rate_cards: Iterable[bytes | str],
     settings: OracleSettings,
     expected: Expected | None = None,
-    read: Read = read,
 ) -> Expected:
     """What a system must show once it has booked these records under these rate cards (raw JSON values)."""
     expected = Expected() if expected is None else expected
     cards = read_cards(rate_cards)
     ordered = sorted(records, key=lambda record: record.partition)
     for _, of_partition in groupby(ordered, key=lambda record: record.partition):
-        book_partition(_merged(list(of_partition)), expected, cards, settings, read)
+        book_partition(merged(list(of_partition)), expected, cards, settings)
     return expected
 
 
 def book_partition(
-    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings, read: Read = read
+    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings
 ) -> None:
     """Add one partition's records, in the order in which they are booked, to what is expected."""
-    books = Books(expected, cards, settings, read)
+    book_on(Books(expected, cards, settings), records)
+
+
+def book_on(books: Books, records: Iterable[RawRecord]) -> None:
+    """Book what comes after what the books of a partition hold."""
     for record in records:
         try:
             books.book(record)
         except Rejected as rejected:
-            expected.dead_letters[_place(record, settings)] = rejected.reason.value
+            books.expected.dead_letters[_place(record, books.settings)] = rejected.reason.value
 
 
-def _merged(records: list[RawRecord]) -> Iterable[RawRecord]:
+def merged(records: list[RawRecord]) -> Iterable[RawRecord]:
     """Both inputs of a partition by append time, commands first at a tie, each by offset."""
     by_offset = sorted(records, key=lambda record: record.offset)
     commands = [record for record in by_offset if record.topic_kind == "commands"]

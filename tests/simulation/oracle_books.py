@@ -1,6 +1,5 @@
 """The books of one partition: its clock, its memory of what it booked, and the figures it adds to."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from schemas.dead_letter import Reason
@@ -32,25 +31,13 @@ class _Seen(NamedTuple):
     content: object
 
 
-def read(record: RawRecord, settings: OracleSettings) -> Usage | Gift:
-    """What a record says; one that cannot be booked whatever was booked before is Rejected."""
-    if record.topic_kind == "commands":
-        return read_command(record, settings)
-    usage = read_usual(record, settings)
-    return usage if usage is not None else read_usage(record, settings)
-
-
-Read = Callable[[RawRecord, OracleSettings], Usage | Gift]
-
-
 class Books:
     """Books the records of one partition, in order, into `expected`."""
 
-    def __init__(self, expected: Expected, cards: list[Card], settings: OracleSettings, read: Read) -> None:
+    def __init__(self, expected: Expected, cards: list[Card], settings: OracleSettings) -> None:
         self.expected = expected
         self.cards = cards
         self.settings = settings
-        self._read = read
         self.now_ms = 0
         self.events: dict[Identity, _Seen] = {}
         self.commands: dict[tuple[str, ...], _Seen] = {}
@@ -59,11 +46,11 @@ class Books:
     def book(self, record: RawRecord) -> None:
         """The record is booked, dropped as a duplicate, or Rejected: then only the clock has moved."""
         self.now_ms = max(self.now_ms, record.timestamp_ms)
-        said = self._read(record, self.settings)
-        if isinstance(said, Gift):
-            self._book_command(said)
+        if record.topic_kind == "commands":
+            self._book_command(read_command(record, self.settings))
         else:
-            self._book_usage(record, said)
+            usage = read_usual(record, self.settings)
+            self._book_usage(record, usage if usage is not None else read_usage(record, self.settings))
 
     def _book_usage(self, record: RawRecord, usage: Usage) -> None:
         self._check_time(usage.occurred_at_us, self.settings.horizon_ms, Reason.OLDER_THAN_DEDUP_WINDOW)

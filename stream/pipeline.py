@@ -110,7 +110,7 @@ class Pipeline:
             charges, clock_ms = self._charging.charge(some, clock_ms)
             self._rollups.add(charges, self.ledger.version)
             self._outputs.charge(charges)
-            if len(self.ledger.sealed) >= _RECORDS_AT_ONCE:
+            if len(self.ledger.sealed.lines) >= _RECORDS_AT_ONCE:
                 self._outputs.seal(self.ledger.take_sealed(), self.ledger.version)
         return clock_ms
 

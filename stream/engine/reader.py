@@ -13,6 +13,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec import Struct
 
+from stream.engine.broker_clock import BrokerClock
 from stream.engine.lane import FEW, LARGEST_BATCH_RECORDS, MANY, MOST_BATCHES_UNDER_WAY, Batch, Lane, Offsets, Tick
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Reader:
         self.polled_at = time.monotonic()
         self.ends: dict[tuple[str, int], InputEnds] = {}
         self.lost: dict[int, OffsetLostError] = {}
+        self.broker_clock = BrokerClock()
         self._consumer = Consumer(
             {
                 **config,
@@ -188,6 +190,7 @@ class Reader:
             lane = self._lane_of(place)
             if lane is not None:
                 lane.receive(self._which[place[0] or ""], run, received)
+                self.broker_clock.note(run[-1].timestamp()[1], received)
         for place, offset in ended.items():
             lane = self._lane_of(place)
             if lane is not None:

@@ -1,10 +1,10 @@
-"""Grants and top-ups, each once: given what was booked, when a command comes, then this."""
+"""Commands as records: given what was booked, when a command comes, then this row, these entries and notices."""
 
 import pytest
 from confluent_kafka import Message
 
+from schemas.credits import LARGEST_TOTAL_MICROCREDITS
 from schemas.dead_letter import Reason
-from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from tests.unit.booked_figures import dead_letters_in
 from tests.unit.booking_scene import (
     CREDIT,
@@ -60,7 +60,7 @@ def test_a_command_is_carried_out_once(given: JsonObject, when: JsonObject, then
     scene = Scene()
     scene.book(usage_record(given) if given["type"] == "creditstream.usage" else command_record(given))
     assert scene.outcome_of(command_record(when, NOON_MS + 1, offset=1)) == then
-    assert scene.balance().granted_microcredits == granted_credits * CREDIT
+    assert scene.account().granted == granted_credits * CREDIT
 
 
 def test_other_accounts_may_use_the_same_names() -> None:
@@ -75,7 +75,7 @@ def test_a_rejected_command_uses_nothing_up() -> None:
     scene = Scene()
     assert scene.outcome_of(command_record(top_up(credits="0"))) == Reason.INVALID_AMOUNT
     assert scene.outcome_of(command_record(top_up(e_time="2025-01-01T00:00:00Z"), offset=1)) == Reason.COMMAND_TOO_OLD
-    assert scene.pipeline.balances == {}
+    assert len(scene.pipeline.ledger.books) == 0
     assert scene.outcome_of(command_record(top_up(), offset=2)) == BOOKED
 
 
@@ -92,7 +92,7 @@ def test_what_was_carried_out_is_known_to_the_next_owner() -> None:
 
 
 def test_commands_are_forgotten_when_no_retry_of_them_is_accepted() -> None:
-    """After 90 days and 5 minutes, here and in the changelog; the memory is bounded, and the names are free again."""
+    """After 90 days and 5 minutes identity and payment are free again; a grant's name is not while its lot is there."""
     scene = Scene()
     scene.book(command_record(top_up()))
     scene.checkpoint()
@@ -106,21 +106,26 @@ def test_commands_are_forgotten_when_no_retry_of_them_is_accepted() -> None:
     scene.checkpoint()
     scene.checkpoint()
     scene.take_over()
-    _, commands = scene.pipeline.tables
+    _, _, commands = scene.pipeline.tables
     assert len(commands) == 2
-    assert scene.outcome_of(command_record(again, last_ms + 1, 3)) == BOOKED
+    assert scene.outcome_of(command_record(again, last_ms + 1, 3)) == Reason.GRANT_ID_REUSED
+    renamed = top_up(grant="g3", e_time="2026-02-20T12:00:00Z")
+    assert scene.outcome_of(command_record(renamed, last_ms + 1, 4)) == BOOKED
 
 
 def test_an_account_is_granted_no_more_than_64_bits_hold() -> None:
     """4 trillion credits in all, exactly; a command beyond that uses nothing up."""
     scene = Scene()
     scene.book(command_record(grant()))
-    scene.balance().granted_microcredits = LARGEST_TOTAL_MICROCREDITS - 10**15
+    row = scene.account()
+    before, row.granted = row.granted, LARGEST_TOTAL_MICROCREDITS - 10**15
+    row.voided += row.granted - before
     largest, last = grant(e_id="2", grant="g2", credits="1e9"), grant(e_id="3", grant="g3", credits="0.000001")
     assert scene.outcome_of(command_record(largest, offset=1)) == BOOKED
     assert scene.outcome_of(command_record(last, offset=2)) == Reason.INVALID_AMOUNT
-    assert scene.balance().granted_microcredits == LARGEST_TOTAL_MICROCREDITS < 2**63
-    scene.balance().granted_microcredits -= 1
+    assert scene.account().granted == LARGEST_TOTAL_MICROCREDITS < 2**63
+    scene.account().granted -= 1
+    scene.account().voided -= 1
     assert scene.outcome_of(command_record(last, offset=3)) == BOOKED
 
 
@@ -151,9 +156,9 @@ def test_usage_first_brings_the_free_grant_and_a_command_first_does_not(
     """Each row is the account's first records, its credits and its grants; what is rejected opens nothing."""
     scene = Scene()
     scene.book(*records)
-    balance = scene.balance()
-    assert (balance.granted_microcredits, balance.grants) == (granted_credits * CREDIT, grants)
-    assert balance.opened_at_ms == NOON_MS or balance.events == 0
+    row = scene.account()
+    assert (row.granted, row.grants) == (granted_credits * CREDIT, grants)
+    assert row.opened_at_ms == NOON_MS or row.events == 0
 
 
 def test_the_free_grant_comes_once_ever() -> None:
@@ -163,7 +168,7 @@ def test_the_free_grant_comes_once_ever() -> None:
     scene.checkpoint()
     scene.take_over()
     scene.book(usage_record(usage(e_id="2"), NOON_MS + 1, 1))
-    assert (scene.balance().grants, scene.balance().events) == (1, 2)
+    assert (scene.account().grants, scene.account().events) == (1, 2)
 
 
 def test_a_command_in_the_wrong_partition_is_rejected_at_first_sight() -> None:

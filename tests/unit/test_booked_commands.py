@@ -1,11 +1,17 @@
 """Commands as records: given what was booked, when a command comes, then this row, these entries and notices."""
 
+from typing import get_args
+
 import pytest
 from confluent_kafka import Message
+from msgspec import Struct
 
-from schemas.credits import LARGEST_TOTAL_MICROCREDITS
+from schemas.command import CommandData
+from schemas.credits import LARGEST_TOTAL_MICROCREDITS, format_credits
 from schemas.dead_letter import Reason
-from tests.unit.booked_figures import dead_letters_in
+from schemas.notice_events import AlertData, NoticeEvent, RefillRequestData
+from stream.rules.ledger.refill import request_id
+from tests.unit.booked_figures import accounts_in, dead_letters_in, entries_in, notices_in
 from tests.unit.booking_scene import (
     CREDIT,
     DAY_MS,
@@ -18,10 +24,135 @@ from tests.unit.booking_scene import (
     usage,
     usage_record,
 )
+from tests.unit.ledger_words import entry_name
+from tests.unit.test_carrying_out import PLAN, REFILL, activate, adjust, of
 
 PAYMENT = {"reference": "p1", "amount_minor": 900, "currency": "EUR"}
 OTHER_PAYMENT = {**PAYMENT, "reference": "p2"}
 BOOKED, AGAIN = "command", "duplicate_command"
+
+
+def given_100(**changes: object) -> JsonObject:
+    """The grant g1 of 100 credits, under an identity of its own."""
+    return grant(**{"e_id": "given", **changes})
+
+
+LESS, MORE = {**PLAN, "included_credits": "1"}, {**PLAN, "included_credits": "2000"}
+ASKED = request_id("acme", 1)
+BOUGHT = {"reference": "p1", "amount_minor": 900, "currency": "EUR"}
+NOWHERE = {"source": "/s", "id": "e", "partition": 0, "offset": 999}
+GRANTED, TEAM = "granted:g1:100", "granted:team:22Nov:1000"
+
+KINDS: list[tuple[list[JsonObject], JsonObject, str, str, list[str], list[str]]] = [
+    ([], grant(), BOOKED, "100", [GRANTED], []),
+    ([], grant(credits="0.000001"), BOOKED, "0.000001", ["granted:g1:0.000001"], []),
+    ([], grant(expires_at="2025-11-22T12:00:00Z"), Reason.INVALID_TERMS, "none", [], []),
+    ([], top_up(), BOOKED, "100", [GRANTED], []),
+    ([], top_up(effective_at="2025-12-01T00:00:00Z"), BOOKED, "0", [GRANTED], ["would_block"]),
+    ([], top_up(grant="free:acme"), Reason.GRANT_ID_REUSED, "none", [], []),
+    ([given_100()], of("void_grant", grant="g1", credits="30"), BOOKED, "70", ["voided:g1:-30"], []),
+    (
+        [given_100()],
+        of("void_grant", grant="g1"),
+        BOOKED,
+        "0",
+        ["voided:g1:-100"],
+        ["threshold 0", "would_block"],
+    ),
+    ([given_100()], of("void_grant", grant="g2"), Reason.UNKNOWN_GRANT, "100", [], []),
+    ([given_100()], of("void_event", event=NOWHERE), Reason.CHARGE_NOT_FOUND, "100", [], []),
+    ([given_100()], of("reprice", event=NOWHERE, rate_card="v1"), Reason.CHARGE_NOT_FOUND, "100", [], []),
+    ([], adjust("5"), BOOKED, "5", ["granted:a:5"], []),
+    ([given_100()], adjust("-5.5"), BOOKED, "94.5", ["voided:g1:-5.5"], []),
+    ([given_100()], adjust("-101"), Reason.EXCEEDS_AVAILABLE, "100", [], []),
+    ([], activate(anchor_day=22), BOOKED, "1000", ["plan_activated:0", TEAM], []),
+    ([activate()], activate() | {"id": "1"}, Reason.PLAN_ACTIVE, "300", [], []),
+    (
+        [activate(anchor_day=22)],
+        of("change_plan", plan={**MORE, "anchor_day": 22}, at="once"),
+        BOOKED,
+        "2000",
+        ["plan_changed:0", "voided:team:22Nov:-1000", "granted:team:22Nov:2000"],
+        [],
+    ),
+    ([activate()], of("change_plan", plan=LESS, at="once"), Reason.ONLY_AT_PERIOD_END, "300", [], []),
+    ([activate()], of("change_plan", plan=LESS, at="period_end"), BOOKED, "300", [], []),
+    (
+        [activate()],
+        of("cancel_plan", at="once"),
+        BOOKED,
+        "0",
+        ["voided:team:22Nov:-300", "plan_ended:0"],
+        ["threshold 0", "would_block"],
+    ),
+    ([], of("cancel_plan", at="once"), Reason.NO_PLAN, "none", [], []),
+    (
+        [activate(renews="on_payment")],
+        of("renew", period="2025-12-01"),
+        BOOKED,
+        "300",
+        ["plan_renewed:0", "granted:team:1Dec:1000"],
+        [],
+    ),
+    ([activate(renews="on_payment")], of("renew", period="2025-12-02"), Reason.UNKNOWN_PERIOD, "300", [], []),
+    ([given_100()], of("set_policy", thresholds=[{"credits": "5"}]), BOOKED, "100", [], []),
+    ([given_100()], of("set_policy", thresholds=[{"credits": "100"}]), BOOKED, "100", [], ["threshold 100 on_set"]),
+    ([given_100()], REFILL, BOOKED, "100", [], []),
+    ([], REFILL, BOOKED, "0", [], ["would_block", "refill 100"]),
+    ([], of("set_policy", mode="enforce", overage="keep"), BOOKED, "0", [], ["blocked"]),
+    ([], of("set_policy", mode="enforce"), Reason.MISSING_FIELD, "none", [], []),
+    (
+        [REFILL],
+        of("refill_paid", request=ASKED, payment=BOUGHT),
+        BOOKED,
+        "100",
+        ["granted:refill:100"],
+        ["would_unblock"],
+    ),
+    ([REFILL], of("refill_paid", request="r", payment=BOUGHT), Reason.UNKNOWN_REFILL, "0", [], ["refill_unknown"]),
+    ([REFILL], of("refill_declined", request=ASKED), BOOKED, "0", [], []),
+    ([REFILL], of("refill_declined", request=ASKED, retry=False), BOOKED, "0", [], ["refill_suspended"]),
+    ([REFILL], of("refill_declined", request="r"), Reason.UNKNOWN_REFILL, "0", [], ["refill_unknown"]),
+]
+
+
+@pytest.mark.parametrize(("given", "when", "then", "remaining", "entries", "notices"), KINDS)
+def test_a_command_of_any_kind_is_booked_whole_or_a_dead_letter(
+    given: list[JsonObject], when: JsonObject, then: str, remaining: str, entries: list[str], notices: list[str]
+) -> None:
+    """Each row is commands, the one after them, what becomes of it, what remains, its entries and what is told."""
+    scene = Scene()
+    scene.book(*(command_record(each, NOON_MS, offset) for offset, each in enumerate(given)))
+    scene.checkpoint()
+    assert scene.outcome_of(command_record(when, NOON_MS, 9)) == then
+    records = scene.checkpoint()
+    booked = entries_in(records)
+    assert [entry_name(each) for each in booked] == entries
+    assert {(each.cause, each.source, each.id, each.offset) for each in booked} <= {("command", "/s", when["id"], 9)}
+    assert [told(each) for each in notices_in(records)] == notices
+    assert [letter.reason for letter in dead_letters_in(records)] == ([] if then == BOOKED else [then])
+    assert list(accounts_in(records)) == (["acme"] if then == BOOKED else [])
+    book = scene.pipeline.ledger.book("acme")
+    assert ("none" if book is None else format_credits(book.row.remaining)) == remaining
+
+
+def test_every_kind_of_command_is_booked_above_or_refused() -> None:
+    """Whoever adds one tells what becomes of it."""
+    assert {when["data"]["kind"] for _, when, *_ in KINDS} == {tag_of(kind) for kind in get_args(CommandData)}
+
+
+def tag_of(kind: type[Struct]) -> object:
+    """What `kind` says on the wire."""
+    return kind.__struct_config__.tag
+
+
+def told(notice: NoticeEvent) -> str:
+    """A notice in a few words: what alert, or how many credits are asked for."""
+    data = notice.data
+    if isinstance(data, AlertData):
+        level = f" {format_credits(int(data.threshold))}" if data.threshold else ""
+        return f"{data.alert}{level}{' on_set' if data.on_set else ''}"
+    return f"refill {data.credits}" if isinstance(data, RefillRequestData) else "bill"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """`explain`, `simulate` and `forecast` of what a real worker booked."""
 
 import json
-import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,19 +54,3 @@ def test_what_a_worker_booked_is_explained_simulated_and_forecast(system: System
     assert (told["account"], told["state"]) == ("acme", "unknown")
     assert told["remaining_credits"] == last["summary"]["balance_credits"]
     assert told["used_last_day_credits"] == row["recorded"]
-
-
-def test_an_event_is_refunded_by_the_command_that_explain_shows(system: System) -> None:
-    """Word for word; then it costs nothing, and says that it was voided."""
-    asked = ("stream", "explain", "--account", "acme", "--event", "/runtime", "e3")
-    shown = ended(system.settings, *asked).stdout.splitlines()
-    (command,) = (line.partition(": ")[2] for line in shown if line.startswith("to refund it: "))
-    module, *arguments = shlex.split(command)[2:]
-    assert ended(system.settings, module, *arguments).returncode == 0
-    system.wait_booked()
-    done = ended(system.settings, *asked)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == [
-        "the event was charged 1 credits and costs 0 now",
-        "it was voided: no other void or price takes effect",
-    ]

@@ -1,4 +1,4 @@
-"""The sink's command line: migrate, worker, query, reconcile, charged, verify-ledger."""
+"""The sink's command line: migrate, worker, query, reconcile, charged, verify-ledger, notify, redeliver."""
 
 import argparse
 import logging
@@ -10,6 +10,8 @@ from confluent_kafka import KafkaException
 from schemas.settings import BadSettingError, load_settings
 from sinks.charged import add_charged
 from sinks.migrate import SchemaError, migrate
+from sinks.notify.command import add_notify
+from sinks.notify.redeliver import RedeliveryFailedError
 from sinks.query import QueryError
 from sinks.query_command import add_query
 from sinks.reconcile.command import add_reconcile
@@ -30,6 +32,7 @@ Settings come from the environment, or from a file that NAME_FILE names:
   CREDITSTREAM_BOOTSTRAP_SERVERS, CREDITSTREAM_TOPIC_PREFIX, CREDITSTREAM_APP
   CREDITSTREAM_HTTP_HOST, CREDITSTREAM_HTTP_PORT (0: none)
   CREDITSTREAM_SINK_FLUSH_ROWS, _SINK_FLUSH_BYTES, _SINK_FLUSH_INTERVAL_MS, _SINK_REWIND_MINUTES
+  CREDITSTREAM_NOTIFY_...: see `python -m sinks notify --help`
 
 Exit codes: 0 done, 1 it failed, 2 a setting or an argument cannot be used, 3 reconcile found drift.
 """
@@ -41,6 +44,7 @@ _FAILURES = (
     UnclearError,
     KafkaException,
     LogError,
+    RedeliveryFailedError,
     SinkBehindError,
     LedgerBehindError,
     StatementError,
@@ -83,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add_query(commands)
     add_reconcile(commands)
     add_charged(commands)
+    add_notify(commands)
     add_verify_ledger(commands)
     return parser
 

@@ -22,9 +22,11 @@ __all__ = [
     "Figures",
     "OracleSettings",
     "RawRecord",
+    "book_on",
     "book_partition",
     "differences",
     "expect",
+    "merged",
     "read_all",
     "read_clickhouse",
     "read_rate_cards",
@@ -42,7 +44,7 @@ def expect(
     cards = read_cards(rate_cards)
     ordered = sorted(records, key=lambda record: record.partition)
     for _, of_partition in groupby(ordered, key=lambda record: record.partition):
-        book_partition(_merged(list(of_partition)), expected, cards, settings)
+        book_partition(merged(list(of_partition)), expected, cards, settings)
     return expected
 
 
@@ -50,15 +52,19 @@ def book_partition(
     records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings
 ) -> None:
     """Add one partition's records, in the order in which they are booked, to what is expected."""
-    books = Books(expected, cards, settings)
+    book_on(Books(expected, cards, settings), records)
+
+
+def book_on(books: Books, records: Iterable[RawRecord]) -> None:
+    """Book what comes after what the books of a partition hold."""
     for record in records:
         try:
             books.book(record)
         except Rejected as rejected:
-            expected.dead_letters[_place(record, settings)] = rejected.reason.value
+            books.expected.dead_letters[_place(record, books.settings)] = rejected.reason.value
 
 
-def _merged(records: list[RawRecord]) -> Iterable[RawRecord]:
+def merged(records: list[RawRecord]) -> Iterable[RawRecord]:
     """Both inputs of a partition by append time, commands first at a tie, each by offset."""
     by_offset = sorted(records, key=lambda record: record.offset)
     commands = [record for record in by_offset if record.topic_kind == "commands"]

@@ -77,6 +77,7 @@ class Schedule:
         )
         load = Load(random, self.partitions, accounts=random.randint(2, 8))
         self.upstream = Upstream(scheduler, cluster, _NAMES, load)
+        self._auditor = sim_check.Auditor(cluster, OracleSettings(partitions=self.partitions, topics=_NAMES))
         self.breakage = Breakage(scheduler, cluster, _NAMES, self.faults, self.crew, self.upstream, self.met)
 
     def play(self) -> None:
@@ -139,17 +140,12 @@ class Schedule:
         if not self._await(self._settled, when):
             return
         self.note(f"settled {when}")
-        settings = OracleSettings(partitions=self.partitions, topics=_NAMES)
-        found = sim_check.differences(self.cluster, settings, self.crew.pipelines())
+        found = self._auditor.differences(self.crew.pipelines())
         self.outcome.problems += [f"{when}: {line}" for line in found]
 
     def _settled(self, besides: Sequence[int] = ()) -> bool:
         """Nothing is open, and every partition stands at the ends of its inputs, or stopped if it is told apart."""
-        logs = (log for logs in self.cluster.topics.values() for log in logs)
-        now = self.scheduler.now
-        if now < self.cluster.down_until or any(log.stable < log.high or now < log.away_until for log in logs):
-            return False
-        return all(
+        return not self.cluster.is_unsettled and all(
             self._at_end(number) or (number in besides and bool(self.crew.stopped(number)))
             for number in range(self.partitions)
         )

@@ -102,7 +102,7 @@ class Ledger:
                         account,
                         sequence,
                         "burned",
-                        f"-{cost}",
+                        str(-cost),
                         "0",
                         "0",
                         str(room + book.balance_over_room),

@@ -15,6 +15,7 @@ NODES = ("answer", "search", "tokens")
 CHANNELS = ("api", "widget", "whatsapp")
 _MALFORMED = tuple(kind for kind in KINDS if kind != "too_large")
 _LATE_MINUTES = 180
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _TIME = re.compile(rb'"time":"[^"]*"')
 
 
@@ -141,7 +142,7 @@ def _envelope(type_: str, id_: str, account: str, time: str, data: dict[str, obj
         "time": time,
         "data": data,
     }
-    return json.dumps(event, separators=(",", ":")).encode()
+    return _encode(event).encode()
 
 
 def _text(now: float) -> str:

@@ -77,6 +77,7 @@ class Schedule:
         )
         load = Load(random, self.partitions, accounts=random.randint(2, 8))
         self.upstream = Upstream(scheduler, cluster, _NAMES, load)
+        self._auditor = sim_check.Auditor(cluster, OracleSettings(partitions=self.partitions, topics=_NAMES))
         self.breakage = Breakage(scheduler, cluster, _NAMES, self.faults, self.crew, self.upstream, self.met)
 
     def play(self) -> None:
@@ -139,8 +140,7 @@ class Schedule:
         if not self._await(self._settled, when):
             return
         self.note(f"settled {when}")
-        settings = OracleSettings(partitions=self.partitions, topics=_NAMES)
-        found = sim_check.differences(self.cluster, settings, self.crew.pipelines())
+        found = self._auditor.differences(self.crew.pipelines())
         self.outcome.problems += [f"{when}: {line}" for line in found]
 
     def _settled(self, besides: Sequence[int] = ()) -> bool:

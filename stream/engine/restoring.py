@@ -35,9 +35,13 @@ class CancelledTakeOverError(Exception):
 
 
 class opened:  # noqa: N801  reads as a verb where it is used
-    """A consumer of one partition's topics, closed afterwards."""
+    """A consumer of one partition's topics, closed afterwards; changes are of how it fetches."""
 
-    def __init__(self, config: Mapping[str, str | int | float | bool]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, str | int | float | bool],
+        changes: Mapping[str, str | int | float | bool] | None = None,
+    ) -> None:
         self._config = {
             **config,
             "group.id": "creditstream-recovery",
@@ -50,6 +54,7 @@ class opened:  # noqa: N801  reads as a verb where it is used
             "fetch.queue.backoff.ms": 10,
             "fetch.message.max.bytes": 8 << 20,
             "queued.max.messages.kbytes": 16_384,
+            **(changes or {}),
         }
 
     def __enter__(self) -> Consumer:

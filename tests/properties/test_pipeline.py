@@ -9,10 +9,10 @@ from confluent_kafka import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.rate_card_file import read_rate_card
 from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
 from schemas.codec import encode_json
+from schemas.rate_card_file import read_rate_card
 from stream.engine.lane import FEW, MANY
 from stream.engine.murmur2 import partition_for
 from tests.simulation.oracle import Expected, OracleSettings, RawRecord, differences, expect

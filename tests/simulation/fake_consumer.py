@@ -158,12 +158,12 @@ class FakeConsumer:
         if now < self._cluster.down_until:
             return []
         fetches = [fetch for fetch in self._fetches.values() if not fetch.paused and now >= fetch.log.away_until]
+        random = self._scheduler.random
         if len(fetches) > 1:
-            self._scheduler.random.shuffle(fetches)
+            random.shuffle(fetches)
         messages: list[Message] = []
         for fetch in fetches:
-            late = now - fetch.served_at
-            if late < _MOST_SKIPPED_SECONDS and self._scheduler.random.random() < 0.2:
+            if now - fetch.served_at < _MOST_SKIPPED_SECONDS and random.random() < 0.2:
                 continue
             messages += self._of(fetch, most - len(messages))
             if len(messages) >= most:
@@ -176,6 +176,8 @@ class FakeConsumer:
         fetch.look(self._scheduler.now)
         if not log.start <= fetch.offset <= log.high:
             return self._out_of_range(fetch)
+        if fetch.offset == fetch.told_end == log.high:
+            return []
         entries, fetch.offset = log.read(fetch.offset, most, committed=self._committed)
         messages = [_message(log, entry) for entry in entries]
         end = log.stable if self._committed else log.high

@@ -132,9 +132,11 @@ class SimLoop:
         self._is_stepping = True
         events._set_running_loop(self.as_loop)
         try:
-            self._call_next()
-            while self._steps_at is not None and self._scheduler.goes_on_at(self._steps_at):
+            while True:
+                self._steps_at = None
                 self._call_next()
+                if self._steps_at is None or not self._scheduler.goes_on_at(self._steps_at):
+                    break
         finally:
             events._set_running_loop(None)
             self._is_stepping = False
@@ -142,16 +144,16 @@ class SimLoop:
             self._scheduler.at(self._steps_at, self._step, self._process)
 
     def _call_next(self) -> None:
-        self._steps_at = None
-        if not self._ready:
+        ready = self._ready
+        if not ready:
             return
-        handle = self._ready.popleft()
+        handle = ready.popleft()
         if not handle.is_cancelled:
             try:
                 handle.context.run(handle.callback, *handle.arguments)
             except Exception as error:
                 self.call_exception_handler({"exception": error})
-        if self._ready and self._steps_at is None:
+        if ready and self._steps_at is None:
             self._step_later()
 
 

@@ -145,11 +145,7 @@ class Schedule:
 
     def _settled(self, besides: Sequence[int] = ()) -> bool:
         """Nothing is open, and every partition stands at the ends of its inputs, or stopped if it is told apart."""
-        logs = (log for logs in self.cluster.topics.values() for log in logs)
-        now = self.scheduler.now
-        if now < self.cluster.down_until or any(log.stable < log.high or now < log.away_until for log in logs):
-            return False
-        return all(
+        return not self.cluster.is_unsettled and all(
             self._at_end(number) or (number in besides and bool(self.crew.stopped(number)))
             for number in range(self.partitions)
         )

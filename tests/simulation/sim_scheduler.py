@@ -181,36 +181,37 @@ class Scheduler:
 
     def _drive(self, me: Strand) -> None:
         """Let events happen until it is my turn again."""
-        while True:
-            following, self._next = self._next, None
-            if following is not None:
-                self._running = following
-                if following is not me:
-                    following.stack.switch()
-                if me is self._main and self._failure is not None:
-                    failure, self._failure = self._failure, None
-                    raise failure
-                return
-            self._happen()
+        following, self._next = self._happen(), None
+        self._running = following
+        if following is not me:
+            following.stack.switch()
+        if me is self._main and self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
 
-    def _happen(self) -> None:
-        if not self._events:
-            self._fail(RuntimeError("nothing is left to happen"))
-            return
-        # No event is put before now, so that none is popped before it.
-        self.now, _, process, event = heappop(self._events)
-        if process is not None:
-            if process.dead:
-                return
-            if process.paused_until > self.now:
-                self.at(process.paused_until, event, process)
-                return
-        self.process = process
-        self.steps += 1
-        try:
-            event()
-        except Exception as error:
-            self._fail(error)
+    def _happen(self) -> Strand:
+        """Let events happen until one of them wakes a strand."""
+        events = self._events
+        while self._next is None:
+            if not events:
+                self._fail(RuntimeError("nothing is left to happen"))
+                continue
+            # No event is put before now, so that none is popped before it.
+            now, _, process, event = heappop(events)
+            self.now = now
+            if process is not None:
+                if process.dead:
+                    continue
+                if process.paused_until > now:
+                    self.at(process.paused_until, event, process)
+                    continue
+            self.process = process
+            self.steps += 1
+            try:
+                event()
+            except Exception as error:
+                self._fail(error)
+        return self._next
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None:

@@ -184,7 +184,7 @@ class SimWorker:
         while True:
             mine = await self._group.join(self)
             self._clear()
-            self.owner.group_heard_at = SimTime().monotonic()
+            self.owner.group_heard_at = SimTime(self._scheduler).monotonic()
             self.owner.assign(mine)
             await self._group.rebalancing(self)
             await self.owner.revoke(mine)
@@ -194,7 +194,7 @@ class SimWorker:
         """Heartbeats: what was answered is noted with the time at which it was asked."""
         assert self.owner is not None
         while True:
-            began = SimTime().monotonic()
+            began = SimTime(self._scheduler).monotonic()
             if await self._group.beat(self):
                 self.owner.group_heard_at = began
             await asyncio.sleep(HEARTBEAT_SECONDS)

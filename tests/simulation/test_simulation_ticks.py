@@ -13,7 +13,9 @@ from tests.simulation import sim_breakage
 from tests.simulation.sim_schedule import run
 
 SEEDS = range(1, 41)
-MOST_SCHEDULES = 200
+MOST_SCHEDULES = 300
+STANDING_SEEDS = (136, 194)
+"""Those that have shown it; should they no longer, others may."""
 
 
 class Ticking:
@@ -63,4 +65,4 @@ def test_ends_that_nobody_asked_for_are_found(ticking: Ticking, monkeypatch: pyt
         lane._tick = Tick(tick.clock_ms, (0, 0))
 
     monkeypatch.setattr(Lane, "expect", expect)
-    assert any(run(seed) and ticking.passed for seed in range(1, MOST_SCHEDULES))
+    assert any(run(seed) and ticking.passed for seed in (*STANDING_SEEDS, *range(1, MOST_SCHEDULES)))

@@ -43,9 +43,9 @@ def test_periods_follow_one_another() -> None:
     assert end_after(31, start_of(date(2027, 1, 31)), 2) == start_of(date(2027, 3, 31))
 
 
-def test_the_rate_card_line_changes_at_most_six_times_in_40_days() -> None:
+def test_the_rate_card_line_changes_at_most_five_times_in_40_days() -> None:
     """The row must stay small; later the account may change again."""
-    changes = "; ".join(f"change basic 10 line l{number} now" for number in range(7))
+    changes = "; ".join(f"change basic 10 line l{number} now" for number in range(6))
     story = f"plan basic 10; {changes}"
     assert Story(f"{story}; change basic 10 line z now").answers == ["invalid_terms"]
     assert Story(f"{story}; 12 Dec: change basic 10 line z now").answers == []

@@ -16,6 +16,7 @@ FORGET_CLOSED_MS = 90 * 86_400_000
 
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(AccountRow).decode
 _NOT_POSTED = msgspec.Raw(b"")
 _UNNAMED = Account("")
 
@@ -30,18 +31,22 @@ class Book:
     is `room` and `balance_over_room`.
 
     From `head` to `updated_at_ms` is the row's as simple charges move it; row and lot follow with `absorb`, before
-    anybody looks at them. `version` is the checkpoint that writes what changed last. `posted` is the row as the last
-    posting left it, encoded, `posted_room` and `posted_remaining` are those of then.
+    anybody looks at them. Row and lots of a book that was `opened` are made when somebody does: most accounts are never
+    posted to, and the rows of a million are in no processor's cache. `version` is the checkpoint that writes what
+    changed last. `posted` is the row as the last posting left it, encoded; `posted_room` and `posted_remaining` are
+    those of then.
 
     `forgotten` names closed lots that were dropped since it was last emptied: their rows are to be removed.
     """
 
     __slots__ = (
+        "_closed",
+        "_open",
+        "_row",
         "absorbed_room",
         "account",
         "asks",
         "balance_over_room",
-        "closed",
         "due_at_ms",
         "events",
         "first",
@@ -50,25 +55,50 @@ class Book:
         "head",
         "late_before_us",
         "line",
+        "lines",
         "messages",
-        "open",
         "overage",
         "posted",
         "posted_remaining",
         "posted_room",
         "quiet_until_ms",
         "room",
-        "row",
         "sequence",
         "updated_at_ms",
         "version",
     )
 
     def __init__(self, row: AccountRow, lots: list[Lot] | None = None) -> None:
-        self.row = row
-        self.account = row.account
-        self.open: list[Lot] = sorted((lot for lot in lots or () if lot.held), key=burn_order)
-        self.closed: dict[str, Lot] = {lot.id: lot for lot in lots or () if not lot.held}
+        self._begin(row.account)
+        self._row: AccountRow | None = row
+        self._open = sorted((lot for lot in lots or () if lot.held), key=burn_order)
+        self._closed: dict[str, Lot] = {lot.id: lot for lot in lots or () if not lot.held}
+        self.version = row.version
+        self.head = row.head or first_hash(row.account)
+        self.follow()
+
+    @classmethod
+    def opened(cls, posted: AccountRow, account: Account, quiet_until_ms: int) -> "Book":
+        """An account of that row, which has a first lot and no other; the row itself is the caller's again."""
+        book = cls.__new__(cls)
+        book._begin(account)
+        book._row = None
+        lot = posted.first_lot
+        assert lot is not None  # noqa: S101  what was opened by usage has its free credits
+        book.head = first_hash(account)
+        book.sequence = posted.sequence
+        book.events = book.messages = book.version = 0
+        book.updated_at_ms = posted.updated_at_ms
+        book.lines = ()
+        book.first_id = lot.id
+        book.room = book.absorbed_room = book.posted_room = book.posted_remaining = lot.held
+        book.balance_over_room = 0
+        book.quiet_until_ms = quiet_until_ms
+        book.posted = msgspec.Raw(_encode(posted))
+        return book
+
+    def _begin(self, account: Account) -> None:
+        self.account = account
         self.first: Lot | None = None
         self.first_id = ""
         self.line: BillLine | None = None
@@ -83,15 +113,49 @@ class Book:
         self.asks = False
         self.posted = _NOT_POSTED
         self.posted_room = self.posted_remaining = 0
-        self.version = row.version
-        self.head = row.head or first_hash(row.account)
-        self.follow()
+
+    @property
+    def row(self) -> AccountRow:
+        """The account's row; see `absorb`."""
+        row = self._row
+        return self._made() if row is None else row
+
+    @property
+    def open(self) -> list[Lot]:
+        """Lots that hold something, in burn-down order."""
+        if self._row is None:
+            self._made()
+        return self._open
+
+    @property
+    def closed(self) -> dict[str, Lot]:
+        """Lots that hold nothing, by their ids."""
+        if self._row is None:
+            self._made()
+        return self._closed
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a row, and lots beside the first."""
+        return self._row is not None
+
+    def _made(self) -> AccountRow:
+        """Make row and lot of a book that was opened; simple charges since are not in them yet."""
+        row = self._row = _decode(self.posted)
+        row.account = self.account
+        lot, row.first_lot = row.first_lot, None
+        assert lot is not None  # noqa: S101  see `opened`
+        lot.account = row.account
+        self._open, self._closed = [lot], {}
+        self.first = lot
+        return row
 
     def follow(self) -> None:
         """Go on from what the row says."""
         row = self.row
         self.sequence, self.events, self.messages = row.sequence, row.events, row.messages
         self.updated_at_ms = row.updated_at_ms
+        self.lines = row.lines
 
     def burn_from(self, lot: Lot | None, room: int) -> None:
         """Simple charges burn this lot, if there is one, and may take so much."""
@@ -102,7 +166,8 @@ class Book:
 
     def absorb(self, version: int) -> None:
         """Let row and lot follow the simple charges since the last time, as part of that checkpoint."""
-        row, lot, taken = self.row, self.first, self.absorbed_room - self.room
+        row, taken = self.row, self.absorbed_room - self.room
+        lot = self.first
         if taken and lot is not None:
             lot.version = version
         take(row, lot, self.line, taken, self.events, carries=self.overage != "refused")
@@ -114,8 +179,10 @@ class Book:
     @property
     def remaining(self) -> int:
         """What is left now."""
+        if self._row is None:
+            return self.room
         taken = 0 if self.line is not None else self.absorbed_room - self.room
-        return self.row.remaining - taken
+        return self._row.remaining - taken
 
     def encoded(self, version: int) -> bytes:
         """The account's row as it is written; `post` was called since the last posting."""
@@ -133,7 +200,7 @@ class Book:
                 self.events,
                 self.messages,
                 self.updated_at_ms,
-                self.overage if self.first is None else "",
+                "" if self.first_id else self.overage,
                 self.posted,
             )
         )

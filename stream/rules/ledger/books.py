@@ -88,7 +88,7 @@ class Books:
 
 
 def _at_rest(book: Book) -> bytes:
-    lots = [lot for lot in book.lots() if lot is not book.first]
+    lots = [lot for lot in book.lots() if lot is not book.first] if book.is_made else []
     for lot in lots:
         lot.account = _UNNAMED
     if not book.posted:

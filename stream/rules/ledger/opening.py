@@ -9,8 +9,6 @@ from stream.rules.ledger.lots import new_lot
 from stream.rules.ledger.periods import month_of
 from stream.rules.ledger.posting import Posting
 
-_FREE_PRIORITY = PRIORITIES["free"]
-
 
 def free_grant_name(account: str) -> str:
     """The lot that usage brings to a new account, once ever."""
@@ -29,24 +27,24 @@ def give_free_credits(posting: Posting) -> None:
     new_lot(posting, "free", free_grant_name(posting.row.account), FREE_GRANT_MICROCREDITS)
 
 
-def opened_by_usage(account: str, now_ms: int) -> Book:
+def opened_by_usage(account: Account, now_ms: int) -> Book:
     """An account that has its free credits, of which simple charges may take: as the posting of them would leave it.
 
     Where every event is a new account's, posting them takes longer than all else.
     """
-    book = open_book(account, now_ms)
-    row, amount = book.row, FREE_GRANT_MICROCREDITS
-    lot = Lot(row.account, GrantId(free_grant_name(account)), "free", _FREE_PRIORITY, now_ms)
-    lot.granted = lot.held = amount
-    lot.started = True
-    row.sequence = row.grants = 1
-    row.granted = row.held = row.balance = row.base = amount
-    # What is left is above zero, so that this one is armed.
-    row.alarms = (Alarm(armed=True, number=1),)
-    row.armings = 1
-    row.updated_at_ms = now_ms
-    book.open = [lot]
-    book.follow()
-    book.quiet_until_ms = row.period_end_ms
-    book.burn_from(lot, amount)
-    return book
+    row, lot = _OPENED, _FREE_LOT
+    row.period_start_ms, row.period_end_ms = month_of(now_ms)
+    row.opened_at_ms = row.updated_at_ms = lot.effective_at_ms = now_ms
+    lot.account, lot.id = account, GrantId(free_grant_name(account))
+    return Book.opened(row, account, row.period_end_ms)
+
+
+_FREE_LOT = Lot(Account(""), GrantId(""), "free", PRIORITIES["free"], 0)
+_FREE_LOT.granted = _FREE_LOT.held = FREE_GRANT_MICROCREDITS
+_FREE_LOT.started = True
+_OPENED = AccountRow(Account(""), sequence=1, grants=1, first_lot=_FREE_LOT)
+_OPENED.granted = _OPENED.held = _OPENED.balance = _OPENED.base = FREE_GRANT_MICROCREDITS
+# What is left is above zero, so that this one is armed.
+_OPENED.alarms = (Alarm(armed=True, number=1),)
+_OPENED.armings = 1
+"""Written over for each account, and read by nobody else: to make it anew would take longer than to encode it."""

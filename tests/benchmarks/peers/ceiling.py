@@ -18,10 +18,10 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 from msgspec import Struct
 
-from producers.rate_card_file import read_rate_card
 from schemas.balance import Balance
 from schemas.codec import encode_packed
 from schemas.credits import FREE_GRANT_MICROCREDITS, parse_credits
+from schemas.rate_card_file import read_rate_card
 from schemas.rollup import Rollup
 from schemas.topics import PACKED_BYTES, TopicNames
 

@@ -64,7 +64,7 @@ class LedgerReader:
             figures.balances[name] = totals_of(row)
             if row.first_lot is not None:
                 self._lots[LotKey(name, row.first_lot.id)] = row.first_lot
-        figures.lots |= {key: _lot_totals(lot) for key, lot in self._lots.items()}
+        figures.lots |= {key: lot_totals(lot) for key, lot in self._lots.items()}
         for each in (figures.alerts, figures.refills):
             for facts in each.values():
                 facts.sort()
@@ -181,7 +181,8 @@ def totals_of(row: AccountRow) -> BalanceTotals:
     )
 
 
-def _lot_totals(lot: Lot) -> LotTotals:
+def lot_totals(lot: Lot) -> LotTotals:
+    """A lot in the oracle's terms."""
     return LotTotals(
         lot.kind,
         lot.priority,

@@ -24,15 +24,15 @@ def differences(expected: Figures, actual: Figures, limit: int = LONGEST_REPORT)
     """Missing, unexpected and differing rows: at most `limit` lines a table, and one that counts the rest."""
     lines: list[str] = []
     for table in TABLES:
-        found = _of_table(table, _rows(getattr(expected, table)), _rows(getattr(actual, table)))
+        found = _of_table(table, rows_of(getattr(expected, table)), rows_of(getattr(actual, table)))
         lines += found[:limit]
         if len(found) > limit:
             lines.append(f"{table}: {len(found) - limit} more rows differ")
     return lines
 
 
-def _rows(table: Any) -> Mapping[Any, Any]:
-    """Of a list of each account's, every place is a row."""
+def rows_of(table: Any) -> Mapping[Any, Any]:
+    """The rows of a table by their keys: of a set its members, of each account's list its places."""
     if not isinstance(table, Mapping):
         return dict.fromkeys(table, ())
     if isinstance(next(iter(table.values()), None), list):

@@ -10,7 +10,17 @@ from schemas.dead_letter import Reason
 from tests.simulation.ledger_oracle.entries import Entry
 from tests.simulation.ledger_oracle.oracle import Answer, Oracle
 from tests.simulation.ledger_oracle.plans import line_at
-from tests.simulation.ledger_oracle.records import Command, EventName, Plan, Record, Reprice, Usage, VoidEvent
+from tests.simulation.ledger_oracle.records import (
+    Command,
+    EventName,
+    Plan,
+    Record,
+    RefillPolicy,
+    Reprice,
+    SetPolicy,
+    Usage,
+    VoidEvent,
+)
 from tests.simulation.ledger_oracle.refill import Asked
 from tests.simulation.ledger_oracle.state import Account, Bill, BillLine, Lot
 from tests.simulation.ledger_oracle.telling import Alert
@@ -56,6 +66,7 @@ class LedgerBooks:
         self._expected = expected
         self.oracle = Oracle(self._write, remembers)
         self._counted: defaultdict[str, _Counted] = defaultdict(_Counted)
+        self.had_refill_policies: set[str] = set()
 
     def line_at(self, account: str, occurred_at_us: int) -> str:
         """The line of rate cards of the plan in force then."""
@@ -91,7 +102,10 @@ class LedgerBooks:
             command = replace(command, content=replace(command.content, cost=cost_by_card(account, command.content)))
         before = self._cost_now(account, command)
         answer = self.oracle.apply(Record(account, moment(1_000 * now_ms), command))
-        if answer.outcome == "booked" and isinstance(command.content, VoidEvent | Reprice):
+        if answer.outcome == "booked" and isinstance(command.content, SetPolicy):
+            if isinstance(command.content.refill, RefillPolicy):
+                self.had_refill_policies.add(account)
+        elif answer.outcome == "booked" and isinstance(command.content, VoidEvent | Reprice):
             return answer, Correction(command.content.event, self._cost_now(account, command) - before)
         return answer, None
 

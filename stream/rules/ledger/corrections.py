@@ -34,7 +34,7 @@ class Piece(Struct, array_like=True, gc=False):
 
 
 class ChargeNow(Struct, array_like=True, gc=False):
-    """What an event's charge is now, after its corrections; a row of `corrections` once there is one."""
+    """What an event's charge is now, after its corrections."""
 
     account: Account
     source: str
@@ -43,7 +43,6 @@ class ChargeNow(Struct, array_like=True, gc=False):
     pieces: list[Piece]
     is_voided: bool = False
     cards: list[str] = []
-    version: int = 0
 
     @property
     def cost(self) -> int:

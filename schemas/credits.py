@@ -8,6 +8,8 @@ Microcredits = NewType("Microcredits", int)
 MICROCREDITS_PER_CREDIT = 1_000_000
 QUANTITY_MICROS_PER_UNIT = 1_000_000
 FREE_GRANT_MICROCREDITS = Microcredits(500 * MICROCREDITS_PER_CREDIT)
+LARGEST_TOTAL_MICROCREDITS = 4 * 10**18
+"""The most that an account is charged or granted in all: totals are written in 64 bits."""
 _DECIMALS = 6
 _DIGITS = 60
 _LARGEST_EXPONENT = 18

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     try:
         if command in _TOOLS:
-            return _TOOLS[command].run(settings, options)
+            return _asked(_TOOLS[command], settings, options)
         return {"worker": _worker, "create-topics": _create_topics}[command](settings)
     except NotAdmittedError as error:
         print(error, file=sys.stderr)
@@ -110,6 +111,17 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--partitions", type=int, help="of every keyed topic (default 12); cannot be changed later")
     create.add_argument("--replication", type=int, help="replicas of every topic (default 3)")
     return parser
+
+
+def _asked(tool: _Tool, settings: WorkerSettings, options: Mapping[str, Any]) -> int:
+    try:
+        return tool.run(settings, options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever reads, as `head` does, has seen enough; what Python flushes at its end must go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _create_topics(settings: WorkerSettings) -> int:

@@ -14,7 +14,7 @@ class LogEnds:
     def __init__(self, config: Mapping[str, str | int | float | bool]) -> None:
         self._config = {
             **config,
-            "group.id": "creditstream-ends",
+            "group.id": "creditstream-recovery",
             # A reader of committed records would be told the last stable offset.
             "isolation.level": "read_uncommitted",
             "enable.auto.commit": False,

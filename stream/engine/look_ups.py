@@ -78,6 +78,7 @@ class LookUps:
             broken = error if isinstance(error, BrokenPartitionError) else BrokenPartitionError(repr(error))
             self._fail(holding, broken)
         finally:
+            parked.cancelled.set()
             if holding.parked is parked:
                 holding.parked = None
 

@@ -277,6 +277,8 @@ class Owner:
             self._config.kafka, self._plan, self._topology, self._cache, holding.cancelled, holding.count_restored
         )
         restored = await self._in_pool(self._take_overs, recovery.run, writer, self._make_processor(number))
+        if restored.claim_appended_ms:
+            self.reader.broker_clock.note(restored.claim_appended_ms, restored.claimed_at)
         await self._broadcast.reached(restored.progress.broadcast_offset)
         if not self._is_ours(holding):
             return

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message
 
 from stream.engine import progress as progress_format
 from stream.engine.tables import Changelogged
@@ -104,9 +104,12 @@ def read_until_claimed(
     takers: Mapping[str, Taker],
     cancelled: threading.Event,
     on_read: Callable[[int], None],
-) -> None:
-    """Hand every record of each topic to its taker, up to the claim with this nonce."""
-    left = dict(takers)
+) -> int:
+    """Hand every record of each topic to its taker, up to the claim with this nonce.
+
+    Returns when a broker appended the claim, in ms since 1970; 0 when no topic keeps that.
+    """
+    left, appended_ms = dict(takers), 0
     heard = time.monotonic()
     while left:
         if cancelled.is_set():
@@ -126,7 +129,10 @@ def read_until_claimed(
                 take(key, value)
             elif value is not None and progress_format.decode_claim(value).nonce == nonce:
                 del left[message.topic() or ""]
+                kind, at_ms = message.timestamp()
+                appended_ms = max(appended_ms, at_ms if kind == TIMESTAMP_LOG_APPEND_TIME else 0)
         on_read(len(messages))
+    return appended_ms
 
 
 def consume(consumer: Consumer, *, ends: bool = False) -> list[Message]:

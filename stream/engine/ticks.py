@@ -1,6 +1,6 @@
 """Ticks: the clock of a partition goes on without records, once its inputs are known to be read to their ends.
 
-1. the worker's clock is read        what the brokers append from now on is not older, less `BEHIND_MS` for their clocks
+1. the clock is read                 what the brokers append from now on is not older, less `BEHIND_MS`
 2. the brokers are asked for ends    what was appended before is in front of these
 3. the lane reads up to these        everything older than the clock is booked, or on its way before the tick
 
@@ -23,7 +23,7 @@ from stream.engine.reader import Reader
 logger = logging.getLogger(__name__)
 
 BEHIND_MS = 2_000
-"""How much the worker's clock may be ahead of the brokers'."""
+"""How much the clock may be ahead of what a broker appends, or that be late to be readable."""
 _ASK_AGAIN_SECONDS = 1.0
 _THREADS = 4
 
@@ -44,7 +44,7 @@ class Ticks:
         number, partition, lane = holding.number, holding.reading, self._reader.lane(holding.number)
         if self._closed or partition is None or lane is None or number in self._asking:
             return
-        clock_ms = time.time_ns() // 1_000_000 - BEHIND_MS
+        clock_ms = self._reader.broker_clock.no_later(time.time_ns() // 1_000_000, now) - BEHIND_MS
         if clock_ms < partition.next_tick_ms or now - self._asked_at.get(number, -math.inf) < _ASK_AGAIN_SECONDS:
             return
         if lane.caught_up and lane.position == partition.position:

@@ -105,7 +105,9 @@ def _of_event(asked: Asked, explanation: Explanation) -> list[str]:
         "--partition": str(explanation.partition),
         "--offset": str(explanation.offset),
     }
-    words = shlex.join(word for pair in place.items() for word in pair)
+    # A name that begins like an option is one only behind its own option's sign.
+    given = ((f"{name}={value}",) if value.startswith("-") else (name, value) for name, value in place.items())
+    words = shlex.join(word for pair in given for word in pair)
     charged, costs = format_credits(explanation.charged_microcredits), format_credits(explanation.cost_microcredits)
     told = f"the event was charged {charged} credits and costs {costs} now"
     if explanation.is_voided:

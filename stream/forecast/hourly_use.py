@@ -38,6 +38,10 @@ class HourlyUse:
                         hours = hours_by_account[charge.account] = [0] * WEEK_HOURS
                     hours[-1 - ago] += charge.cost_microcredits
 
+    def last_day(self, account: str) -> int:
+        """What an account used in the last 24 hours, or since it opened."""
+        return sum(self._hours.get(account, ())[-DAY_HOURS:])
+
     def of(self, account: str, opened_at_ms: int) -> list[int]:
         """The whole hours that are known of an account, the last one until now."""
         known = (self._now_ms - max(opened_at_ms, self._known_from_ms)) // HOUR_MS

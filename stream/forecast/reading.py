@@ -10,7 +10,6 @@ from stream.forecast.hourly_use import WEEK_MS, HourlyUse
 from stream.forecast.rows import Rows
 from stream.reading_progress import ReadingProgress
 from stream.rules.ledger.forecast import Forecast, forecast
-from stream.rules.ledger.use_curve import DAY_HOURS
 from stream.topic_reader import TopicReader
 
 _MARGIN_MS = 3_600_000
@@ -45,4 +44,4 @@ def forecasts(
         use.read(read_charges, is_cut=spans[2].is_cut)
         for row, its_lots in rows.accounts():
             hours = use.of(row.account, row.opened_at_ms)
-            yield AccountForecast(row, sum(hours[-DAY_HOURS:]), forecast(row, its_lots, hours, now_ms))
+            yield AccountForecast(row, use.last_day(row.account), forecast(row, its_lots, hours, now_ms))

@@ -20,6 +20,7 @@ from stream.outputs import Outputs
 from stream.rules.command_terms import ledger_command
 from stream.rules.commands import ReceivedCommand, content_of, read_command
 from stream.rules.ledger import commands as ledger_commands
+from stream.rules.ledger.drained import NOTHING_DRAINED
 from stream.rules.outcome import FIXES, Reject
 from stream.rules.partitioning import check_partitions
 from stream.rules.pricing import LARGEST_COST_MICROCREDITS, CostTooLargeError
@@ -185,7 +186,7 @@ def _judge_reject(found: Reject, said: object, topic: str, key: bytes, value: by
     assert 0 < len(found.detail) <= LONGEST_DETAIL, f"{len(found.detail)} characters of detail"
     outputs = Outputs(_TOPICS, 0)
     outputs.reject(found, Message(topic=topic, partition=0, offset=0, key=key, value=value), _NOON_MS)
-    ((_, _, written),) = outputs.drain([], 1, _NOON_MS)
+    ((_, _, written),) = outputs.drain(NOTHING_DRAINED, [], 1, _NOON_MS)
     assert written is not None
     assert len(written) <= LARGEST_OUTPUT_BYTES
     # Where it breaks off depends on how deep the caller is itself.

@@ -224,7 +224,7 @@ class EngineScene:
         compacted = name in (self.config.progress_topic, self.config.broadcast_topic, *self.config.state_topics)
         # Tests delete records of compacted topics too, which the broker refuses without the second policy.
         config = {"cleanup.policy": "compact,delete", "retention.ms": "-1"} if compacted else {}
-        if name in self.config.inputs:
+        if name in (*self.config.inputs, self.journal):
             config["message.timestamp.type"] = "LogAppendTime"
         if name == self.output:
             config["max.message.bytes"] = str(self._largest_output_bytes)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from deploy.local.ports import free_port
 from schemas.codec import encode_json
 from schemas.identifiers import Account
 from schemas.notice_events import AlertData, BillData, NoticeEvent, RefillRequestData
@@ -23,7 +22,7 @@ from tests.receiver import SECRET
 from tests.servers import KafkaServer
 
 PARTITIONS = 2
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 _TIME = datetime(2026, 11, 4, tzinfo=UTC)
 
 
@@ -149,8 +148,3 @@ class NotifyScene:
 def await_true(condition: Callable[[], object], what: Callable[[], object] = str) -> None:
     """Waits for what must come true."""
     wait_until(lambda: bool(condition()), WAIT_SECONDS, lambda: str(what()))
-
-
-def dead_port() -> int:
-    """A port where nobody listens."""
-    return free_port()

@@ -2,19 +2,21 @@
 
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from deploy.local.ports import free_port
 from schemas.topics import TopicNames
 from tests.integration.notify_scene import (
     PARTITIONS,
+    WAIT_SECONDS,
     NotifyScene,
     alert,
     await_true,
     bill,
-    dead_port,
     refill_request,
 )
 from tests.receiver import SECOND_SECRET, SECRET, Receiver, Reply
@@ -69,10 +71,14 @@ def test_what_fails_is_tried_again_and_what_is_refused_is_kept(scene: NotifyScen
     with scene.notifier(receiver.url) as notifier:
         await_true(lambda: scene.lag(topic) == 0, notifier.said)
         assert notifier.alive()
-    assert [identity for identity in receiver.ids if identity.startswith("a")] == ["a1", "a1", "a1", "a2"]
-    assert [identity for identity in receiver.ids if identity.startswith("b")] == ["b1", "b1", "b2"]
-    assert [identity for identity in receiver.ids if identity.startswith("c")] == ["c1", "c2"]
-    assert [identity for identity in receiver.ids if identity.startswith("d")] == ["d1", "d1", "d2"]
+    for account in "abcd":
+        arrived = dict.fromkeys(identity for identity in receiver.ids if identity.startswith(account))
+        assert list(arrived) == [f"{account}1", f"{account}2"]
+    tries = Counter(receiver.ids)
+    assert (tries["a1"], tries["c1"]) == (3, 1)
+    assert tries["b1"] >= 2
+    assert tries["d1"] >= 2
+    assert set(receiver.taken) == {"a1", "a2", "b1", "b2", "c2", "d1", "d2"}
     (letter,) = scene.letters
     assert (letter.reason, letter.kind, letter.id, letter.account) == ("refused", "alert", "c1", "c")
     assert letter.value == alert("c", "c1")
@@ -82,7 +88,7 @@ def test_what_fails_is_tried_again_and_what_is_refused_is_kept(scene: NotifyScen
 
 def test_a_dead_endpoint_stops_neither_other_kinds_nor_the_process(scene: NotifyScene, receiver: Receiver) -> None:
     """Nobody listens for alerts: refill requests arrive, the queue is bounded, and all arrive once somebody does."""
-    topic, port = scene.topics.alerts, dead_port()
+    topic, port = scene.topics.alerts, free_port()
     for number in range(40):
         scene.write(topic, alert(f"account-{number}", f"a{number}"), account=f"account-{number}")
     scene.write(scene.topics.refill_requests, refill_request("acme", "r1"))
@@ -105,20 +111,19 @@ def test_a_killed_notifier_loses_nothing_and_repeats_only_what_was_on_its_way(
 ) -> None:
     """kill -9 between an endpoint's answer and the commit, twice: every id arrives, and each account's in order."""
     topic = scene.topics.alerts
-    ids = []
-    for number in range(60):
-        account = f"account-{number % 7}"
-        ids.append(f"a{number}")
-        scene.write(topic, alert(account, f"a{number}"), account=account, partition=number % 7 % PARTITIONS)
+    ids = [f"a{number}" for number in range(60)]
     with scene.notifier(receiver.url, crash_point="notify.delivered:13") as notifier:
+        for number, identity in enumerate(ids):
+            account = f"account-{number % 7}"
+            scene.write(topic, alert(account, identity), account=account, partition=number % 7 % PARTITIONS)
         for next_crash in ("notify.delivered:20", ""):
-            assert notifier.wait(60) == -9
+            assert notifier.wait(WAIT_SECONDS) == -9
             notifier.restart(crash_point=next_crash)
         await_true(lambda: scene.lag(topic) == 0, notifier.said)
         assert notifier.alive()
     assert set(receiver.taken) == set(ids)
-    # At each kill up to 8 were on their way, and those that were just settled were not yet committed.
-    assert len(receiver.ids) <= 60 + 2 * 8 + 13 + 20
+    # At each kill up to 8 were on their way, and the 13 or 20 that were settled may not have been committed.
+    assert len(receiver.ids) <= 60 + 8 + 13 + 8 + 20
     assert receiver.forged == []
     for first in range(7):
         arrived = dict.fromkeys(identity for identity in receiver.ids if int(identity[1:]) % 7 == first)

@@ -78,6 +78,9 @@ def _records(drawn: Sequence[tuple[str, JsonObject, JsonObject, int]]) -> list[M
         changes = dict(event if kind == "usage" else command)
         occurred = datetime.fromtimestamp((at_ms - changes.pop("age_ms")) / 1_000, UTC)
         changes["e_time"] = occurred.isoformat()
+        if kind != "usage":
+            # The oracle knows no lots, which keep their names for as long as they are there: none comes again so late.
+            changes["grant"] += f" of {at_ms // (45 * DAY_MS)}"
         key = changes["e_subject"].encode()
         which = MANY if kind == "usage" else FEW
         if kind == "usage":

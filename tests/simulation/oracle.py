@@ -38,21 +38,27 @@ def expect(
     rate_cards: Iterable[bytes | str],
     settings: OracleSettings,
     expected: Expected | None = None,
+    until_ms: int = 0,
 ) -> Expected:
-    """What a system must show once it has booked these records under these rate cards (raw JSON values)."""
+    """What a system must show once it has booked these records under these rate cards (raw JSON values).
+
+    Its clock went on until `until_ms` without records.
+    """
     expected = Expected() if expected is None else expected
     cards = read_cards(rate_cards)
     ordered = sorted(records, key=lambda record: record.partition)
     for _, of_partition in groupby(ordered, key=lambda record: record.partition):
-        book_partition(merged(list(of_partition)), expected, cards, settings)
+        book_partition(merged(list(of_partition)), expected, cards, settings, until_ms)
     return expected
 
 
 def book_partition(
-    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings
+    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings, until_ms: int = 0
 ) -> None:
     """Add one partition's records, in the order in which they are booked, to what is expected."""
-    book_on(Books(expected, cards, settings), records)
+    books = Books(expected, cards, settings)
+    book_on(books, records)
+    books.rest(until_ms)
 
 
 def book_on(books: Books, records: Iterable[RawRecord]) -> None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from schemas.account import AccountRow, account_of
 from schemas.charge import Charge
-from schemas.codec import decode_balance, decode_charges, decode_dead_letter, decode_rollups
+from schemas.codec import decode_charges, decode_dead_letter, decode_rollups
 from schemas.dead_letter import DeadLetter
+from schemas.ledger import Entry, decode_entry_batch, entries_of
+from schemas.notice_events import NoticeEvent, decode_notice
 from schemas.rollup import Rollup
 from schemas.topics import TopicNames
 from stream.engine.outbox import Record
@@ -43,6 +46,23 @@ def dead_letters_in(records: Sequence[Record]) -> list[DeadLetter]:
     return [decode_dead_letter(value) for value in values_in(records, TOPICS.dead_letters)]
 
 
+def entries_in(records: Sequence[Record]) -> list[Entry]:
+    """Every ledger entry, in booking order."""
+    return [entry for value in values_in(records, TOPICS.ledger) for entry in entries_of(decode_entry_batch(value))]
+
+
+def notices_in(records: Sequence[Record]) -> list[NoticeEvent]:
+    """Every alert, then every refill request, then every bill."""
+    topics = (TOPICS.alerts, TOPICS.refill_requests, TOPICS.bills)
+    return [decode_notice(value) for topic in topics for value in values_in(records, topic)]
+
+
+def accounts_in(records: Sequence[Record]) -> dict[str, AccountRow]:
+    """Each account as its changelog has it last."""
+    rows = [account_of(value) for value in values_in(records, TOPICS.balances_changelog)]
+    return {row.account: row for row in rows}
+
+
 def figures_in(records: Sequence[Record], partition: int = 0) -> Figures:
     """The figures an analyst would see; an offset that was charged twice fails."""
     charges = charges_in(records)
@@ -63,12 +83,9 @@ def figures_in(records: Sequence[Record], partition: int = 0) -> Figures:
 
 
 def _balances(records: Sequence[Record]) -> dict[str, BalanceTotals]:
-    rows = [decode_balance(value) for value in values_in(records, TOPICS.balances_changelog)]
     return {
-        row.account: BalanceTotals(
-            row.granted_microcredits, row.charged_microcredits, row.events, row.messages, row.grants
-        )
-        for row in rows
+        account: BalanceTotals(row.granted, row.charged, row.events, row.messages, row.grants)
+        for account, row in accounts_in(records).items()
     }
 
 

@@ -10,6 +10,7 @@ from confluent_kafka import Message
 
 from schemas.account import AccountRow
 from schemas.codec import decode_rate_card
+from schemas.lot import Lot
 from schemas.topics import TopicNames
 from stream.dedup_log import DedupLog
 from stream.engine.lane import FEW, MANY, Batch, Offsets, Run, offset_after
@@ -20,6 +21,7 @@ from stream.engine.progress import Progress
 from stream.ledger_tables import LedgerTables
 from stream.outputs import Outputs
 from stream.pipeline import Pipeline
+from stream.rules.ledger.book import Book
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.rate_cards import RateCards
 from stream.rules.rollup import MOST_ROWS, OpenRollups
@@ -121,6 +123,18 @@ def as_runs(records: Iterable[Message]) -> list[Run]:
     return runs
 
 
+class PipelineAt(Pipeline):
+    """A pipeline of a worker whose own clock stands at `now_ms`."""
+
+    now_ms = NOON_MS
+
+    def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:  # noqa: ARG002
+        return super().apply(runs, version, clock_ms, self.now_ms)
+
+    def drain(self, version: int, booked_at_ms: int) -> list[Record]:  # noqa: ARG002
+        return super().drain(version, self.now_ms)
+
+
 def new_pipeline(
     *,
     partitions: int = 1,
@@ -128,10 +142,10 @@ def new_pipeline(
     window_ms: int = DAY_MS,
     horizon_ms: int = DAY_MS - 5 * 60_000,
     outcomes: Counter[str] | None = None,
-) -> Pipeline:
+) -> PipelineAt:
     """An empty pipeline as the worker makes it."""
 
-    return Pipeline(
+    return PipelineAt(
         partition,
         lambda keys: partitions_for(keys, partitions),
         LedgerTables(TOPICS, Ledger()),
@@ -152,7 +166,10 @@ def rate_cards(*cards: str) -> RateCards:
 
 
 class Scene:
-    """One partition with its pipeline; `written` is what its checkpoints carried."""
+    """One partition with its pipeline; `written` is what its checkpoints carried.
+
+    The worker's own clock stands at noon, until `stand_at`: a ledger is behind when it is earlier than that.
+    """
 
     def __init__(self, cards: Sequence[str] = (CARD,), most_rollups: int = MOST_ROWS, **options: Any) -> None:
         self.outcomes: Counter[str] = Counter()
@@ -160,8 +177,13 @@ class Scene:
         self.cards = rate_cards(*cards)
         self._most_rollups = most_rollups
         self._options = options
+        self._now_ms = NOON_MS
         self.pipeline = self._new_pipeline()
         self.partition = self._new_partition(Progress(0, INCARNATION, dict.fromkeys(INPUTS, 0)))
+
+    def stand_at(self, now_ms: int) -> None:
+        """The worker's own clock is there from now on."""
+        self._now_ms = self.pipeline.now_ms = now_ms
 
     def book(self, *records: Message) -> None:
         """Book records as one batch, in the order given."""
@@ -171,6 +193,11 @@ class Scene:
         follows: Offsets = (position[MANY], position[FEW])
         batch = Batch(0, EPOCH, self.partition.position, follows, as_runs(records), len(records))
         assert self.partition.apply(batch, EPOCH) is Applied.BOOKED
+
+    def tick(self, clock_ms: int) -> Applied:
+        """Let the clock move to this, without a record."""
+        position = self.partition.position
+        return self.partition.apply(Batch(0, EPOCH, position, position, [], 0, 0, clock_ms), EPOCH)
 
     def checkpoint(self) -> list[Record]:
         """Prepare and commit a checkpoint; its records."""
@@ -204,12 +231,21 @@ class Scene:
 
     def account(self, account: str = "acme") -> AccountRow:
         """The account's row in memory."""
+        return self.book_of(account).row
+
+    def lots(self, account: str = "acme") -> list[Lot]:
+        """The account's lots in memory, by their names."""
+        return sorted(self.book_of(account).lots(), key=lambda lot: lot.id)
+
+    def book_of(self, account: str = "acme") -> Book:
+        """The account in memory."""
         book = self.pipeline.ledger.book(account)
         assert book is not None
-        return book.row
+        return book
 
-    def _new_pipeline(self) -> Pipeline:
+    def _new_pipeline(self) -> PipelineAt:
         pipeline = new_pipeline(outcomes=self.outcomes, **self._options)
+        pipeline.now_ms = self._now_ms
         pipeline._rollups = OpenRollups(self._most_rollups)
         return pipeline
 

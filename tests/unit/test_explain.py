@@ -2,12 +2,14 @@
 
 import json
 import re
+import shlex
 from typing import Any
 
 import pytest
 from confluent_kafka import Message
 from msgspec import structs
 
+from producers.__main__ import _parser as producers_parser
 from schemas.codec import encode_packed
 from schemas.credits import format_credits
 from schemas.ledger import Entry, entries_of
@@ -221,6 +223,19 @@ def test_the_documented_example_is_what_is_shown() -> None:
     shown += f"\n{summary(asked, why)}"
     document = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
     assert re.findall(r"^```text\n(.*?)\n```$", document, re.M | re.S)[0] == shown
+
+
+def test_the_commands_that_correct_an_event_can_be_run_as_they_are_shown() -> None:
+    """Their options are those of the producers' command line, whatever the names."""
+    entries = [changed(entry, account="--a b", source="it's", id="-é") for entry in entries_of_story("charge 30")]
+    asked = Asked("--a b", Event("it's", "-é"))
+    why = explanation(entries, asked)
+    assert list(why)
+    lines = [line.partition(": ")[2] for line in summary(asked, why).splitlines() if line.startswith("to ")]
+    for line, kind in zip(lines, ("void-event", "reprice"), strict=True):
+        given = producers_parser().parse_args(shlex.split(line)[3:])
+        assert (given.kind, given.account, given.event_source, given.event_id) == (kind, "--a b", "it's", "-é")
+        assert (given.partition, given.offset) == (3, 1)
 
 
 def test_names_that_would_move_a_terminals_cursor_are_shown_escaped() -> None:

@@ -158,6 +158,14 @@ def test_use_is_known_since_the_account_opened_and_charges_are_retained(
     assert HourlyUse(NOW_MS).of("acme", NOW_MS - 2 * HOUR_MS) == [0, 0]
 
 
+def test_what_a_new_account_used_is_told_though_its_use_is_not_known() -> None:
+    """By the last 24 hours that there were."""
+    use = HourlyUse(NOW_MS)
+    made = [charge(occurred_at_us=(NOW_MS - hours * HOUR_MS) * 1_000, cost_microcredits=5) for hours in (0, 23, 24)]
+    use.read(batches(*made), is_cut=False)
+    assert (use.last_day("acme"), use.last_day("duck")) == (10, 0)
+
+
 def found(account: str, forecast: Forecast) -> AccountForecast:
     """An account's forecast; it used 2.5 credits in a day."""
     return AccountForecast(row(1, account), 2_500_000, forecast)

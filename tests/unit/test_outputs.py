@@ -12,6 +12,7 @@ from schemas.identifiers import Account, Agent, Node
 from schemas.rollup import Rollup
 from schemas.topics import LARGEST_OUTPUT_BYTES, LARGEST_RECORD_BYTES, PACKED_BYTES
 from stream.outputs import Outputs
+from stream.rules.ledger.drained import NOTHING_DRAINED
 from stream.rules.outcome import FIXES, Reject
 from tests.unit.booked_figures import charges_in, dead_letters_in, rollups_in, values_in
 from tests.unit.booking_scene import NOON_MS, TOPICS, Scene, usage_record
@@ -26,7 +27,7 @@ def test_charges_are_packed_in_order_with_the_place_of_the_first() -> None:
     outputs = Outputs(TOPICS, 5)
     for first in range(0, 5_003, 1_000):
         outputs.charge([charge_row(place=number) for number in range(first, min(first + 1_000, 5_003))])
-    records = outputs.drain([], VERSION, BOOKED_AT_MS)
+    records = outputs.drain(NOTHING_DRAINED, [], VERSION, BOOKED_AT_MS)
     batches = [decode_charges(value) for value in values_in(records, TOPICS.charges)]
     assert [(topic, key) for topic, key, _ in records] == [(TOPICS.charges, None)] * len(batches)
     assert {(each.partition, each.version, each.booked_at_ms) for each in batches} == {(5, VERSION, BOOKED_AT_MS)}
@@ -46,7 +47,7 @@ def test_packed_outputs_are_at_most_512_kib() -> None:
     long = partial(charge_row, key, source=longest, event_id=longest, conversation=longest)
     outputs.charge([long(place=number) for number in range(300)])
     rows = [Rollup(Account(longest), hour, "api", Agent(longest), Node(longest), 1) for hour in range(400)]
-    records = outputs.drain(rows, VERSION, BOOKED_AT_MS)
+    records = outputs.drain(NOTHING_DRAINED, rows, VERSION, BOOKED_AT_MS)
     assert max(len(value or b"") for _, _, value in records) <= PACKED_BYTES
     assert [each.offset for each in charges_in(records)] == list(range(300))
     assert [each.hour for each in rollups_in(records)] == list(range(400))
@@ -57,7 +58,7 @@ def test_packed_outputs_are_at_most_512_kib() -> None:
 def test_rollup_rows_carry_partition_and_checkpoint() -> None:
     """Of the batch; each row has its own segment and version."""
     row = Rollup(Account("acme"), 1, "api", Agent("ada"), Node("answer"), 3, 1, 1, 5, 7, VERSION)
-    ((topic, key, value),) = Outputs(TOPICS, 5).drain([row], VERSION, BOOKED_AT_MS)
+    ((topic, key, value),) = Outputs(TOPICS, 5).drain(NOTHING_DRAINED, [row], VERSION, BOOKED_AT_MS)
     batch = decode_rollups(value or b"")
     assert (topic, key, batch.partition, batch.version, batch.rows) == (TOPICS.rollups, None, 5, VERSION, [row])
 
@@ -68,7 +69,7 @@ def test_a_dead_letter_is_the_record_with_its_place_the_reason_and_the_fix() -> 
     value = b'{"half": '
     record = Message(topic="usage.events", partition=5, offset=18, key=b"acme", value=value, timestamp=(2, NOON_MS))
     outputs.reject(Reject(Reason.NOT_JSON, "it ends early", "acme"), record, NOON_MS + 1)
-    ((topic, key, letter),) = outputs.drain([], VERSION, BOOKED_AT_MS)
+    ((topic, key, letter),) = outputs.drain(NOTHING_DRAINED, [], VERSION, BOOKED_AT_MS)
     assert (topic, key) == (TOPICS.dead_letters, None)
     assert decode_dead_letter(letter or b"") == DeadLetter(
         reason=Reason.NOT_JSON,
@@ -127,5 +128,5 @@ def test_outputs_are_handed_out_once() -> None:
     outputs = Outputs(TOPICS, 0)
     outputs.charge([charge_row()])
     outputs.reject(Reject(Reason.NOT_JSON, "x"), usage_record(b""), NOON_MS)
-    assert len(outputs.drain([], VERSION, BOOKED_AT_MS)) == 2
-    assert outputs.drain([], VERSION + 1, BOOKED_AT_MS) == []
+    assert len(outputs.drain(NOTHING_DRAINED, [], VERSION, BOOKED_AT_MS)) == 2
+    assert outputs.drain(NOTHING_DRAINED, [], VERSION + 1, BOOKED_AT_MS) == []

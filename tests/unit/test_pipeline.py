@@ -2,14 +2,16 @@
 
 import json
 
+import msgspec
 import pytest
 
 from schemas.charge import Charge
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.identifiers import Account, Agent, Conversation, EventId, Node, RateCardVersion
+from schemas.ledger import Entry, entry_hash, first_hash
 from schemas.rollup import Rollup
 from stream.rules.outcome import FIXES
-from tests.unit.booked_figures import charges_in, dead_letters_in, rollups_in
+from tests.unit.booked_figures import accounts_in, charges_in, dead_letters_in, entries_in, rollups_in
 from tests.unit.booking_scene import (
     CARD,
     CREDIT,
@@ -91,7 +93,7 @@ def test_usage_that_is_not_booked_is_a_dead_letter_with_its_reason_and_fix(
     assert letter.detail.startswith(detail)
     assert (letter.reason, letter.account, letter.fix) == (reason, account, FIXES[reason])
     assert (letter.topic, letter.partition, letter.offset) == (TOPICS.usage_events, 0, 1)
-    assert (scene.balance().events, list(scene.pipeline.balances)) == (1, ["acme"])
+    assert (scene.account().events, list(scene.pipeline.ledger.books)) == (1, ["acme"])
 
 
 @pytest.mark.parametrize(("value", "reason", "detail", "account"), COMMAND_REJECTS)
@@ -107,7 +109,7 @@ def test_a_command_that_is_not_carried_out_is_a_dead_letter_with_its_reason_and_
     assert letter.detail.startswith(detail)
     assert (letter.reason, letter.account, letter.fix) == (reason, account, FIXES[reason])
     assert (letter.topic, letter.partition, letter.offset) == (TOPICS.commands, 0, 1)
-    assert scene.balance().grants == 1
+    assert scene.account().grants == 1
 
 
 def test_usage_before_the_first_rate_card_has_none() -> None:
@@ -133,7 +135,7 @@ def test_every_reason_of_the_worker_has_a_row_above_and_a_fix() -> None:
     assert set(FIXES) >= set(Reason) - SINKS_OWN
 
 
-def test_a_booked_event_is_a_charge_a_rollup_and_a_balance() -> None:
+def test_a_booked_event_is_a_charge_a_rollup_an_entry_and_a_row() -> None:
     """Every field of each, in one checkpoint."""
     scene = Scene()
     occurred = usage(node="search", quantity="12.5", e_time="2025-11-22T10:59:59.5Z", channel="widget")
@@ -176,11 +178,34 @@ def test_a_booked_event_is_a_charge_a_rollup_and_a_balance() -> None:
             version,
         )
     ]
-    balance = scene.balance()
-    assert (balance.charged_microcredits, balance.events, balance.messages) == (11_250_000, 1, 0)
-    assert (balance.updated_at_ms, balance.version) == (NOON_MS, version)
+    row = scene.account()
+    assert (row.charged, row.events, row.messages) == (11_250_000, 1, 0)
+    assert (row.updated_at_ms, row.version) == (NOON_MS, version)
+    assert accounts_in(records) == {"acme": msgspec.structs.replace(row, first_lot=scene.lots()[0])}
+    granted, burned = entries_in(records)
+    assert (granted.kind, granted.lot, granted.lot_microcredits) == ("granted", "free:acme", 500 * CREDIT)
+    assert burned == Entry(
+        Account("acme"),
+        2,
+        "burned",
+        -11_250_000,
+        0,
+        0,
+        488_750_000,
+        "free:acme",
+        "event",
+        "/s",
+        "1",
+        41,
+        "v1",
+        occurred_us,
+        NOON_MS,
+        burned.booked_at_ms,
+        previous=entry_hash(granted),
+    )
+    assert (granted.previous, row.head) == (first_hash("acme"), entry_hash(burned))
     topics = {topic for topic, _, _ in records}
-    assert topics == {TOPICS.charges, TOPICS.rollups, TOPICS.balances_changelog, TOPICS.dedup_log}
+    assert topics == {TOPICS.charges, TOPICS.rollups, TOPICS.ledger, TOPICS.balances_changelog, TOPICS.dedup_log}
 
 
 @pytest.mark.parametrize(

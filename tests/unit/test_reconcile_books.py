@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
 from schemas.codec import decode_rate_card
+from schemas.credits import LARGEST_TOTAL_MICROCREDITS
 from schemas.partitioning import partition_of
 from schemas.rate_card import NodePrice
 from schemas.rate_card_check import problems
@@ -21,7 +22,6 @@ from sinks.reconcile.books import Books, Charged, Refused, Repeated, Shown, Verd
 from sinks.reconcile.inputs import InputRecord, Usage, belongs, read_command, read_usage
 from sinks.reconcile.prices import SETTLED_MS, CardRow, Priced, Prices, cost_microcredits
 from sinks.reconcile.settings import ReconcileSettings
-from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.commands import REMEMBERED_MS
 from stream.rules.pricing import LARGEST_COST_MICROCREDITS
 from tests.hostile.corpus_files import kept

@@ -1,13 +1,13 @@
 """A table's changed rows go to its changelog once a checkpoint, and come back from it."""
 
-from schemas.codec import decode_balance
-from schemas.identifiers import Account
+import msgspec
+
+from schemas.account import account_of
 from stream.engine.outbox import Record
 from stream.engine.tables import Table
-from stream.rules import burndown
 from stream.rules.commands import Remembered
 from stream.tables import commands_table
-from tests.unit.booking_scene import NOON_MS, TOPICS, Scene, new_pipeline, usage, usage_record
+from tests.unit.booking_scene import CREDIT, TOPICS, Scene, command_record, grant, new_pipeline, usage, usage_record
 
 
 def test_a_row_that_changed_often_is_written_once() -> None:
@@ -16,7 +16,7 @@ def test_a_row_that_changed_often_is_written_once() -> None:
     scene.book(usage_record(usage()), usage_record(usage(e_id="2"), offset=1))
     version = scene.partition.next_version
     records = scene.checkpoint()
-    rows = [(key, decode_balance(row or b"")) for topic, key, row in records if topic == TOPICS.balances_changelog]
+    rows = [(key, account_of(row or b"")) for topic, key, row in records if topic == TOPICS.balances_changelog]
     assert [(key, row.events, row.version) for key, row in rows] == [(b"acme", 2, version)]
 
 
@@ -28,19 +28,44 @@ def test_a_row_that_did_not_change_is_not_written() -> None:
     assert scene.checkpoint() == []
 
 
-def test_a_restored_row_is_the_row_that_was_written_and_counts_as_unchanged() -> None:
-    """Its version tells the take-over how far the changelog is."""
-    balances = new_pipeline().balances
-    written = burndown.open_by_usage(Account("acme"), NOON_MS)
-    written.version = 9
-    balances["acme"] = written
-    balances.changed.append(written)
-    ((changelog, key, value),) = balances.drain()
-    assert (changelog, key) == (TOPICS.balances_changelog, b"acme")
-    again = new_pipeline().balances
-    assert again.restore(b"acme", value) == 9
-    assert again == {"acme": written}
-    assert again.drain() == []
+def test_a_restored_account_is_the_one_that_was_written_and_counts_as_unchanged() -> None:
+    """Its version tells the take-over how far the changelog is; it goes on from where its first lot was."""
+    scene = Scene()
+    scene.book(command_record(grant()), usage_record(usage()))
+    version = scene.partition.next_version
+    ((key, value),) = [(key, row) for topic, key, row in scene.checkpoint() if topic == TOPICS.balances_changelog]
+    assert key == b"acme"
+    again = new_pipeline()
+    accounts, lots, _ = again.tables
+    assert accounts.restore(key, value) == version
+    accounts.finish_restore()
+    assert (accounts.drain(), lots.drain()) == ([], [])
+    book = again.ledger.book("acme")
+    assert book is not None
+    assert book.row == scene.account()
+    assert [lot.held for lot in book.open] == [98 * CREDIT]
+
+
+def test_a_lot_has_a_row_of_its_own_while_others_burn_first() -> None:
+    """The one that burns travels in its account's row; every lot comes back, whichever row it was in."""
+    scene = Scene()
+    scene.book(command_record(grant()), command_record(grant(grant="g2", e_id="2", priority=1), offset=1))
+    assert lots_in(scene.checkpoint()) == ["g1"]
+    scene.book(usage_record(usage(quantity=51)))
+    assert lots_in(scene.checkpoint()) == ["g2"]
+    before = scene.lots()
+    scene.take_over()
+    assert scene.lots() == before
+    assert {lot.id: lot.held for lot in before} == {"g1": 98 * CREDIT, "g2": 0}
+
+
+def lots_in(records: list[Record]) -> list[str]:
+    """The lots that have rows of their own among these."""
+    return [
+        msgspec.json.decode(key or b"", type=tuple[str, str])[1]
+        for topic, key, _ in records
+        if topic == TOPICS.lots_changelog
+    ]
 
 
 def test_a_removed_row_is_gone_for_the_next_owner_and_may_come_again() -> None:

@@ -1,9 +1,9 @@
 """Makes lots and takes them back."""
 
+from schemas.credits import LARGEST_TOTAL_MICROCREDITS
 from schemas.dead_letter import Reason
 from schemas.identifiers import GrantId
 from schemas.lot import NEVER_MS, PRIORITIES, Lot, LotKind
-from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.commands import Adjust, Grant, VoidGrant
 from stream.rules.ledger.posting import Posting

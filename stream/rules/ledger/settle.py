@@ -1,9 +1,9 @@
 """What ends every posting: repayment, then thresholds, gate and refill, once; then what the next charge may skip."""
 
 from schemas.account import AccountRow, find_line
+from schemas.credits import LARGEST_TOTAL_MICROCREDITS
 from schemas.lot import NEVER_MS
 from schemas.plan import Mode
-from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.ledger import refill
 from stream.rules.ledger.book import FORGET_CLOSED_MS, Book
 from stream.rules.ledger.charge import overage_room, repay

@@ -9,7 +9,7 @@ from schemas.dead_letter import Reason
 from schemas.identifiers import Account, RateCardVersion
 from stream.rules.command_terms import ledger_command
 from stream.rules.commands import ReceivedCommand, Remembered, check_command_time, content_of, read_command
-from stream.rules.ledger.corrections import ChargeNow
+from stream.rules.ledger.corrections import ChargeNow, is_too_old
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.ledger.once import once
 from stream.rules.ledger.posting import Cause
@@ -95,8 +95,9 @@ class Carrying:
         if charge is None:
             return self._ledger.void_event(account, None, cause, clock_ms)
         before = charge.cost
-        is_done = charge.is_voided or data.rate_card in charge.cards
-        cost = before if is_done else self._events.cost_by_card(account, data.event, data.rate_card)
+        # Whatever the card says, nothing is done to an event that was voided, or priced by it, or is too old.
+        is_settled = charge.is_voided or data.rate_card in charge.cards or is_too_old(charge, clock_ms)
+        cost = before if is_settled else self._events.cost_by_card(account, data.event, data.rate_card)
         if isinstance(cost, Reject):
             return cost
         by_card = Cause(cause.kind, cause.source, cause.id, cause.offset, cause.occurred_at_us, data.rate_card)

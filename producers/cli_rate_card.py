@@ -5,11 +5,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from producers.rate_card_file import RateCardFileError, read_rate_card
 from producers.rate_card_rules import RateCardRefusedError, row_to_withdraw, rows_to_publish
 from producers.rate_card_topic import RateCardTopicError, read_published, write_rows
 from producers.sender import UndeliveredError
 from schemas.rate_card import RateCard
+from schemas.rate_card_file import RateCardFileError, read_rate_card
 from schemas.settings import KafkaSettings
 
 DESCRIPTION = """\

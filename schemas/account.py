@@ -15,6 +15,9 @@ CONTROL_KEY_PREFIX = b"\0"
 RefillState = Literal["idle", "requested", "waiting", "suspended"]
 RequestState = Literal["open", "declined", "paid"]
 
+CONTROL_KEY_PREFIX = b"\0"
+"""Records of a changelog whose key starts with this byte are the engine's own: readers skip them."""
+
 
 class BillLine(Struct, array_like=True, gc=False):
     """Overage at one price. `period_start_ms` names the period; another than the current one makes it a correction."""

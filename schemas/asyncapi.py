@@ -20,6 +20,7 @@ _READ_COMMITTED = (
     "Written in transactions: read it with isolation.level=read_committed (Java's default is another), or "
     "what a crashed worker left unfinished is seen and counted."
 )
+_ENGINE_KEYS = "records whose key starts with byte 0 are the engine's own: skip them."
 _MURMUR2 = (
     "The key is the account, partitioned by murmur2 as Java's clients do (librdkafka: "
     "partitioner=murmur2_random); a key in another partition is a dead letter."
@@ -27,7 +28,7 @@ _MURMUR2 = (
 
 
 class Channel(Struct, frozen=True):
-    """A topic as the document shows it; `action` is what creditstream does with it."""
+    """A topic as the document shows it; `action` is what creditstream does, `type` the only events that are in it."""
 
     id: str
     topic: str
@@ -36,6 +37,7 @@ class Channel(Struct, frozen=True):
     content_type: str
     key: str
     about: str
+    type: str = ""
 
 
 _CHANNELS = [
@@ -92,8 +94,63 @@ _CHANNELS = [
         "balance",
         "send",
         _PACKED,
-        "The account; records whose key starts with byte 0 are the engine's own: skip them.",
-        "The latest balance of every account, as absolute rows.",
+        f"The account; {_ENGINE_KEYS}",
+        "The latest totals, plan, policy and period of every account, as absolute rows: `posted` is what account.json "
+        "says, from `taken` on what charges moved since. Its `first_lot` is the lot that these burned: of the rows of "
+        "a lot, here and among the lots, the one of the highest version counts.",
+    ),
+    Channel(
+        "lots",
+        _NAMES.lots_changelog,
+        "lot",
+        "send",
+        _PACKED,
+        f"A JSON array of account and lot; {_ENGINE_KEYS}",
+        "Every lot of credits, as absolute rows. A record without a value says that a lot, closed for 90 days, is no "
+        "longer kept.",
+    ),
+    Channel(
+        "ledger",
+        _NAMES.ledger,
+        "ledger-batch",
+        "send",
+        _PACKED,
+        "None.",
+        "Ledger entries, packed in booking order: lines of canonical JSON, each as ledger-entry.json says, and "
+        "the hash before each. An entry's hash is SHA-256 of that and its line; the first follows that of the account.",
+    ),
+    Channel(
+        "alerts",
+        _NAMES.alerts,
+        "notice",
+        "send",
+        _CLOUD_EVENT,
+        "The account.",
+        "What an account's people should know, once each: thresholds, blocked, unblocked. An id never comes for two "
+        "occasions.",
+        "creditstream.alert",
+    ),
+    Channel(
+        "refillRequests",
+        _NAMES.refill_requests,
+        "notice",
+        "send",
+        _CLOUD_EVENT,
+        "The account.",
+        "Asks a payment service for credits; the same id is the same request. Answer with the command refill_paid or "
+        "refill_declined.",
+        "creditstream.refill_request",
+    ),
+    Channel(
+        "bills",
+        _NAMES.bills,
+        "notice",
+        "send",
+        _CLOUD_EVENT,
+        "The account.",
+        "The overage of a period that ended, line by line. A closed bill never changes: lines of other periods correct "
+        "those.",
+        "creditstream.bill",
     ),
     Channel(
         "deadLetters",
@@ -124,7 +181,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "creditstream",
             "version": "0.1.0",
-            "description": "Usage events in, live credit balances, charges and rollups out, over Kafka.",
+            "description": "Usage and commands in; live balances, ledger, charges, rollups, notices out; over Kafka.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": _JSON,
@@ -189,7 +246,11 @@ def _message(channel: Channel) -> dict[str, Any]:
                 "bindingVersion": _KAFKA_BINDING_VERSION,
             }
         },
-        "examples": [{"payload": payload} for payload in examples(channel.message)],
+        "examples": [
+            {"payload": payload}
+            for payload in examples(channel.message)
+            if not channel.type or payload["type"] == channel.type
+        ],
     }
 
 

@@ -4,9 +4,6 @@ from msgspec import Struct
 
 from schemas.identifiers import Account
 
-CONTROL_KEY_PREFIX = b"\0"
-"""Records of a changelog whose key starts with this byte are the engine's own: readers skip them."""
-
 
 class Balance(Struct, array_like=True, gc=False):
     """Running totals of one account, in microcredits; times in milliseconds since 1970, UTC.

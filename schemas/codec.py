@@ -6,6 +6,7 @@ from schemas.balance import Balance
 from schemas.charge import ChargeBatch
 from schemas.command import Command
 from schemas.dead_letter import DeadLetter
+from schemas.lot import Lot
 from schemas.rate_card import RateCard
 from schemas.rollup import RollupBatch
 from schemas.usage import UsageEvent
@@ -17,6 +18,7 @@ decode_usage_event = msgspec.json.Decoder(UsageEvent).decode
 decode_command = msgspec.json.Decoder(Command).decode
 decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode
 decode_balance = msgspec.msgpack.Decoder(Balance).decode
+decode_lot = msgspec.msgpack.Decoder(Lot).decode
 decode_charges = msgspec.msgpack.Decoder(ChargeBatch).decode
 decode_rollups = msgspec.msgpack.Decoder(RollupBatch).decode
 

@@ -1,17 +1,18 @@
 """Examples of every message, as it goes over the wire, for the published documents."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from schemas.balance import Balance
 from schemas.charge import Charge, ChargeBatch
 from schemas.command_examples import COMMANDS
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.identifiers import Account, Agent, Conversation, EventId, Node, RateCardVersion
+from schemas.ledger_examples import ACCOUNT, BALANCE, ENTRIES, LINES, LOT, NOTICES
 from schemas.rate_card import NodePrice, RateCard, Tier
 from schemas.rollup import Rollup, RollupBatch
 from schemas.usage import Channel, Usage, UsageEvent
@@ -92,17 +93,6 @@ _ROLLUPS = RollupBatch(
         )
     ],
 )
-_BALANCE = Balance(
-    account=_ACCOUNT,
-    granted_microcredits=500_000_000,
-    charged_microcredits=3_000_000,
-    events=1,
-    messages=1,
-    grants=1,
-    opened_at_ms=_INGESTED_AT_MS,
-    updated_at_ms=_INGESTED_AT_MS,
-    version=_VERSION,
-)
 _DEAD_LETTER = DeadLetter(
     reason=Reason.NOT_JSON,
     detail="the value ends in the middle of an object",
@@ -120,13 +110,18 @@ _DEAD_LETTER = DeadLetter(
     version=_VERSION,
 )
 
-_VALUES: dict[str, list[Struct]] = {
+_VALUES: dict[str, Sequence[Struct | Raw]] = {
     "usage-event": [_USAGE],
     "command": [*COMMANDS],
     "rate-card": [_RATE_CARD],
     "charge-batch": [_CHARGES],
     "rollup-batch": [_ROLLUPS],
-    "balance": [_BALANCE],
+    "balance": [BALANCE],
+    "account": [ACCOUNT],
+    "lot": [LOT],
+    "ledger-batch": [ENTRIES],
+    "ledger-entry": [*LINES],
+    "notice": [*NOTICES],
     "dead-letter": [_DEAD_LETTER],
 }
 

@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-_SECRET_WORDS = ("password", "secret", "token")
+_SECRET_WORDS = ("password", "secret", "token", "url")
+# A webhook's URL often lets whoever knows it post there.
 _HIDDEN = "(hidden)"
 
 

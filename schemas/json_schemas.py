@@ -6,10 +6,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from schemas.balance import Balance
+from schemas.account import AccountRow, Alarm, BalanceRow, BillLine, Refill, RefillRequested
 from schemas.charge import Charge, ChargeBatch
 from schemas.command import Command
 from schemas.dead_letter import DeadLetter
+from schemas.ledger import EntryBatch, EntryLine
+from schemas.lot import Lot
+from schemas.notice_events import NoticeEvent
+from schemas.plan import Plan, Policy, RefillPolicy, Threshold
 from schemas.rate_card import RateCard
 from schemas.rollup import Rollup, RollupBatch
 from schemas.usage import UsageEvent
@@ -22,13 +26,21 @@ MESSAGES: dict[str, type[Struct]] = {
     "rate-card": RateCard,
     "charge-batch": ChargeBatch,
     "rollup-batch": RollupBatch,
-    "balance": Balance,
+    "balance": BalanceRow,
+    "account": AccountRow,
+    "lot": Lot,
+    "ledger-batch": EntryBatch,
+    "ledger-entry": EntryLine,
+    "notice": NoticeEvent,
     "dead-letter": DeadLetter,
 }
-"""Every message that is published, by the name of its file."""
+"""Every message that is published, by the name of its file: an account is a part of a balance, an entry of a batch."""
 
-_PACKED: tuple[type[Struct], ...] = (Balance, Charge, ChargeBatch, Rollup, RollupBatch)
-_ENVELOPES: tuple[type[Struct], ...] = (Command, UsageEvent)
+_PACKED: tuple[type[Struct], ...] = (
+    *(AccountRow, Alarm, BalanceRow, BillLine, Refill, RefillRequested, Plan, Policy, RefillPolicy, Threshold, Lot),
+    *(EntryBatch, EntryLine, Charge, ChargeBatch, Rollup, RollupBatch),
+)
+_ENVELOPES: tuple[type[Struct], ...] = (Command, NoticeEvent, UsageEvent)
 
 
 def json_schema(message: type[Struct]) -> dict[str, Any]:
@@ -39,7 +51,8 @@ def json_schema(message: type[Struct]) -> dict[str, Any]:
         if "description" in definition:
             definition["description"] = cleandoc(definition["description"])
     for struct in _PACKED:
-        if struct.__name__ in definitions:
+        # Commands have structs of the same names, which are objects.
+        if definitions.get(struct.__name__, {}).get("type") == "array":
             _title_places(definitions[struct.__name__], struct)
     for struct in _ENVELOPES:
         if struct.__name__ in definitions:

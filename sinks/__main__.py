@@ -1,4 +1,4 @@
-"""The sink's command line: migrate, worker, query, reconcile, charged."""
+"""The sink's command line: migrate, worker, query, reconcile, charged, verify-ledger, notify, redeliver."""
 
 import argparse
 import logging
@@ -8,16 +8,21 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaException
 
 from schemas.settings import BadSettingError, load_settings
-from sinks.answers import FORMATS
 from sinks.charged import add_charged
 from sinks.migrate import SchemaError, migrate
-from sinks.query import QueryError, ask, parse_hour, read_queries
+from sinks.notify.command import add_notify
+from sinks.notify.redeliver import RedeliveryFailedError
+from sinks.query import QueryError
+from sinks.query_command import add_query
 from sinks.reconcile.command import add_reconcile
 from sinks.reconcile.log import LogError
 from sinks.reconcile.point import SinkBehindError
 from sinks.refusals import ClickHouseAwayError, RowsRefusedError, UnclearError
 from sinks.service import serve
 from sinks.settings import ClickHouseSettings, SinkSettings
+from sinks.verify.command import add_verify_ledger
+from sinks.verify.run import LedgerBehindError
+from sinks.verify.statement import StatementError
 from sinks.worker import SinkFailedError
 
 _SETTINGS_HELP = """
@@ -27,17 +32,10 @@ Settings come from the environment, or from a file that NAME_FILE names:
   CREDITSTREAM_BOOTSTRAP_SERVERS, CREDITSTREAM_TOPIC_PREFIX, CREDITSTREAM_APP
   CREDITSTREAM_HTTP_HOST, CREDITSTREAM_HTTP_PORT (0: none)
   CREDITSTREAM_SINK_FLUSH_ROWS, _SINK_FLUSH_BYTES, _SINK_FLUSH_INTERVAL_MS, _SINK_REWIND_MINUTES
+  CREDITSTREAM_NOTIFY_...: see `python -m sinks notify --help`
 
 Exit codes: 0 done, 1 it failed, 2 a setting or an argument cannot be used, 3 reconcile found drift.
 """
-_QUERY_EXAMPLES = """
-Examples:
-  python -m sinks query --list
-  python -m sinks query trend --account acme --from 2026-11-01 --to 2026-12-01
-  python -m sinks query nodes --account acme --from 2026-11-01T09:00:00Z --to 2026-11-01T17:00:00Z --format csv
-  python -m sinks query balance --account acme --format json
-"""
-
 
 _FAILURES = (
     SchemaError,
@@ -46,7 +44,10 @@ _FAILURES = (
     UnclearError,
     KafkaException,
     LogError,
+    RedeliveryFailedError,
     SinkBehindError,
+    LedgerBehindError,
+    StatementError,
 )
 
 
@@ -80,29 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "migrate", help="make or update ClickHouse's tables; safe to run again, and by two at once"
     ).set_defaults(run=_migrate)
-    commands.add_parser(
-        "worker", help="write balances, rollups, conversations, charges and dead letters until told to stop"
-    ).set_defaults(run=_worker)
-    _add_query(commands)
+    commands.add_parser("worker", help="write what the workers wrote into ClickHouse until told to stop").set_defaults(
+        run=_worker
+    )
+    add_query(commands)
     add_reconcile(commands)
     add_charged(commands)
+    add_notify(commands)
+    add_verify_ledger(commands)
     return parser
-
-
-def _add_query(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    query = commands.add_parser(
-        "query",
-        help="ask for an account's trend, channels, agents, nodes or balance",
-        epilog=_QUERY_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    query.add_argument("name", nargs="?", metavar="NAME", help="which question; --list names them")
-    query.add_argument("--account", help="whose usage")
-    query.add_argument("--from", dest="start", metavar="TIME", help="from this day, or this hour in RFC 3339, on")
-    query.add_argument("--to", dest="end", metavar="TIME", help="up to this one, which is not included")
-    query.add_argument("--format", choices=sorted(FORMATS), default="table", help="how to show it (table)")
-    query.add_argument("--list", action="store_true", help="name the questions and what they answer")
-    query.set_defaults(run=_query)
 
 
 def _migrate(_options: argparse.Namespace) -> int:
@@ -113,24 +100,6 @@ def _migrate(_options: argparse.Namespace) -> int:
 
 def _worker(_options: argparse.Namespace) -> int:
     serve(load_settings(SinkSettings), load_settings(ClickHouseSettings))
-    return 0
-
-
-def _query(options: argparse.Namespace) -> int:
-    queries = read_queries()
-    if options.list:
-        print("\n".join(f"{query.name:10} {query.answers}" for query in queries.values()))
-        return 0
-    if options.name not in queries:
-        asked = f"there is no query {options.name!r}" if options.name else "a query is named first"
-        raise QueryError(f"{asked}: {', '.join(queries)} are there; --list says what they answer")
-    times = {name: text for name, text in (("from", options.start), ("to", options.end)) if text}
-    parameters = {name: parse_hour(text) for name, text in times.items()}
-    if options.account:
-        parameters["account"] = options.account
-    if {"from", "to"} <= parameters.keys() and parameters["from"] >= parameters["to"]:
-        raise QueryError(f"--from {options.start} is not before --to {options.end}")
-    print(FORMATS[options.format](ask(load_settings(ClickHouseSettings), queries[options.name], parameters)))
     return 0
 
 

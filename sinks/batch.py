@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from schemas.dead_letter import DeadLetter
 from sinks.records import Place, Record
-from sinks.tables import Columns, Table
+from sinks.tables.table import Columns, Table
 
 
 class Origin(NamedTuple):

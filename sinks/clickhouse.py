@@ -9,7 +9,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.refusals import judged
 from sinks.settings import ClickHouseSettings
-from sinks.tables import Columns, Table
+from sinks.tables.table import Columns, Table
 
 # The client logs a traceback for every failed attempt; the sink says it once per attempt, in a line.
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)

@@ -31,25 +31,39 @@ class Publisher(Protocol):
         """All of them are in Kafka when this returns; DeadLettersAwayError otherwise."""
 
 
+class OfAccount(Protocol):
+    """A letter that is keyed by account."""
+
+    @property
+    def account(self) -> str: ...
+
+
 class KafkaPublisher:
     """Delivers dead letters to a topic, acknowledged by every in-sync replica."""
 
-    def __init__(self, client: Mapping[str, str | int | float | bool], topic: str) -> None:
+    def __init__(
+        self,
+        client: Mapping[str, str | int | float | bool],
+        topic: str,
+        client_id: str = "creditstream-sink",
+        delivery_seconds: float = _DELIVERY_SECONDS,
+    ) -> None:
         self._topic = topic
+        self._delivery_seconds = delivery_seconds
         self._producer = Producer(
             {
                 **client,
-                "client.id": "creditstream-sink",
+                "client.id": client_id,
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "message.max.bytes": LARGEST_OUTPUT_BYTES,
-                "message.timeout.ms": int(_DELIVERY_SECONDS * 1000),
+                "message.timeout.ms": int(delivery_seconds * 1000),
                 "queue.buffering.max.messages": 10_000,
                 "compression.type": "lz4",
             }
         )
 
-    def publish(self, letters: Sequence[DeadLetter]) -> None:
+    def publish(self, letters: Sequence[OfAccount]) -> None:
         failures: list[str] = []
 
         def delivered(error: KafkaError | None, _message: Message) -> None:
@@ -58,12 +72,12 @@ class KafkaPublisher:
 
         for letter in letters:
             self._produce(letter, delivered)
-        undelivered = self._producer.flush(_DELIVERY_SECONDS + 5)
+        undelivered = self._producer.flush(self._delivery_seconds + 5)
         if failures or undelivered:
             reason = failures[0] if failures else f"{undelivered} were not acknowledged in time"
             raise DeadLettersAwayError(f"dead letters could not be delivered to {self._topic}: {reason}")
 
-    def _produce(self, letter: DeadLetter, delivered: Delivered) -> None:
+    def _produce(self, letter: OfAccount, delivered: Delivered) -> None:
         key = letter.account.encode() or None
         while True:
             try:

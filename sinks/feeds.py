@@ -5,25 +5,30 @@ from typing import Any
 
 from msgspec import Struct
 
-from schemas.balance import CONTROL_KEY_PREFIX, Balance
-from schemas.codec import decode_balance, decode_charges, decode_dead_letter, decode_rollups
+from schemas.account import CONTROL_KEY_PREFIX, account_of
+from schemas.codec import decode_charges, decode_dead_letter, decode_lot, decode_rollups
+from schemas.ledger import decode_entry_batch
+from schemas.notice_events import decode_notice
 from schemas.topics import TopicNames
 from sinks.records import Record
-from sinks.tables import (
-    BalancesTable,
-    ChargesTable,
-    Columns,
-    ConversationsTable,
-    DeadLettersTable,
-    RollupsTable,
-    Table,
-)
+from sinks.tables.accounts import BalancesTable
+from sinks.tables.dead_letters import DeadLettersTable
+from sinks.tables.ledger import LedgerTable
+from sinks.tables.lots import FirstLotsTable, LotsTable
+from sinks.tables.notices import AlertsTable, BillsTable, RefillRequestsTable
+from sinks.tables.table import Columns, Table
+from sinks.tables.usage import ChargesTable, ConversationsTable, RollupsTable
 
 TABLES: tuple[Table[Any], ...] = (
     BalancesTable(),
+    LotsTable(),
+    LedgerTable(),
     RollupsTable(),
     ConversationsTable(),
     ChargesTable(),
+    AlertsTable(),
+    RefillRequestsTable(),
+    BillsTable(),
     DeadLettersTable(),
 )
 
@@ -50,24 +55,33 @@ class Feed(Struct, frozen=True):
 
 def feeds(topics: TopicNames) -> dict[str, Feed]:
     """The feed of every topic that the sink reads, by the topic's name."""
-    dead_letters = Feed(_dead_letter, (DeadLettersTable(),))
+    dead_letters = Feed(_with_value(decode_dead_letter), (DeadLettersTable(),))
     return {
-        topics.balances_changelog: Feed(_balance, (BalancesTable(),)),
-        topics.rollups: Feed(lambda record: decode_rollups(_value(record)), (RollupsTable(),)),
-        topics.charges: Feed(lambda record: decode_charges(_value(record)), (ConversationsTable(), ChargesTable())),
+        topics.balances_changelog: Feed(_changed(_with_value(account_of)), (BalancesTable(), FirstLotsTable())),
+        topics.lots_changelog: Feed(_changed(_lot), (LotsTable(),)),
+        topics.ledger: Feed(_with_value(decode_entry_batch), (LedgerTable(),)),
+        topics.rollups: Feed(_with_value(decode_rollups), (RollupsTable(),)),
+        topics.charges: Feed(_with_value(decode_charges), (ConversationsTable(), ChargesTable())),
+        topics.alerts: Feed(_with_value(decode_notice), (AlertsTable(),)),
+        topics.refill_requests: Feed(_with_value(decode_notice), (RefillRequestsTable(),)),
+        topics.bills: Feed(_with_value(decode_notice), (BillsTable(),)),
         topics.dead_letters: dead_letters,
         topics.sink_dead_letters: dead_letters,
     }
 
 
-def _balance(record: Record) -> Balance | None:
-    if (record.key or b"").startswith(CONTROL_KEY_PREFIX):
-        return None
-    return decode_balance(_value(record))
+def _with_value(decode: Callable[[bytes], object]) -> Callable[[Record], object]:
+    return lambda record: decode(_value(record))
 
 
-def _dead_letter(record: Record) -> object:
-    return decode_dead_letter(_value(record))
+def _changed(decode: Callable[[Record], object | None]) -> Callable[[Record], object | None]:
+    """A changelog's records, without the engine's own."""
+    return lambda record: None if (record.key or b"").startswith(CONTROL_KEY_PREFIX) else decode(record)
+
+
+def _lot(record: Record) -> object | None:
+    # The worker forgets a lot some time after it was closed; here it stays.
+    return None if record.value is None else decode_lot(record.value)
 
 
 def _value(record: Record) -> bytes:

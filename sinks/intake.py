@@ -10,7 +10,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.topics import LARGEST_OUTPUT_BYTES
 from sinks.records import Place, Record
 from sinks.restarts import CommitNote, read_note
-from sinks.settings import SinkSettings
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +31,7 @@ class Committed(NamedTuple):
     offset: int
     note: CommitNote | None
     lost: int
+    metadata: str = ""
 
 
 class Listener(Protocol):
@@ -77,12 +77,28 @@ class Intake(Protocol):
         """Leaves the group."""
 
 
-class KafkaIntake:
-    """Records of some topics, shared with the other sinks of the group."""
+class GroupSettings(Protocol):
+    """What a consumer in a group needs to be told."""
 
-    def __init__(self, settings: SinkSettings, topics: Iterable[str], listener: Listener) -> None:
+    @property
+    def client(self) -> dict[str, str | int | float | bool]: ...
+
+    @property
+    def group(self) -> str: ...
+
+
+class KafkaIntake:
+    """Records of some topics, shared with the others of the group."""
+
+    def __init__(
+        self,
+        settings: GroupSettings,
+        topics: Iterable[str],
+        listener: Listener,
+        client_id: str = "creditstream-sink",
+    ) -> None:
         self._listener = listener
-        self._consumer = Consumer(_consumer_config(settings), logger=logger)
+        self._consumer = Consumer({**_consumer_config(settings), "client.id": client_id}, logger=logger)
         self._consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -130,10 +146,18 @@ class KafkaIntake:
         return None
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        starts = self._listener.assigned(_committed(consumer, partitions))
+        try:
+            committed = _committed(consumer, partitions)
+        except KafkaException as error:
+            committed = self._unknown([Place(partition.topic, partition.partition) for partition in partitions], error)
+        starts = self._listener.assigned(committed)
         consumer.incremental_assign(
             [TopicPartition(place.topic, place.partition, offset) for place, offset in starts.items()]
         )
+
+    def _unknown(self, places: Sequence[Place], error: KafkaException) -> Mapping[Place, Committed]:
+        logger.warning("committed offsets cannot be read, so all is read again: %s", error)
+        return {place: Committed(0, None, 0) for place in places}
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._listener.revoked([Place(partition.topic, partition.partition) for partition in partitions])
@@ -142,11 +166,10 @@ class KafkaIntake:
         self._listener.lost([Place(partition.topic, partition.partition) for partition in partitions])
 
 
-def _consumer_config(settings: SinkSettings) -> dict[str, Any]:
+def _consumer_config(settings: GroupSettings) -> dict[str, Any]:
     return {
         **settings.client,
         "group.id": settings.group,
-        "client.id": "creditstream-sink",
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -165,7 +188,7 @@ def _consumer_config(settings: SinkSettings) -> dict[str, Any]:
     }
 
 
-def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> dict[Place, Committed]:
+def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> Mapping[Place, Committed]:
     places = [Place(partition.topic, partition.partition) for partition in partitions]
     # A broker that has just come back does not lead its partitions yet: reading all again would cost more.
     deadline = time.monotonic() + _ANSWER_SECONDS
@@ -173,10 +196,9 @@ def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> dict[Pla
         try:
             found = consumer.committed(partitions, _ANSWER_SECONDS) if partitions else []
             return {place: _begin(consumer, partition) for place, partition in zip(places, found, strict=True)}
-        except KafkaException as error:
+        except KafkaException:
             if time.monotonic() > deadline:
-                logger.warning("committed offsets cannot be read, so all is read again: %s", error)
-                return {place: Committed(0, None, 0) for place in places}
+                raise
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -184,4 +206,5 @@ def _begin(consumer: Consumer, committed: TopicPartition) -> Committed:
     first, _ = consumer.get_watermark_offsets(committed, _ANSWER_SECONDS)
     if committed.offset < 0:
         return Committed(first, None, 0)
-    return Committed(committed.offset, read_note(committed.metadata), max(0, first - committed.offset))
+    metadata = committed.metadata or ""
+    return Committed(committed.offset, read_note(metadata), max(0, first - committed.offset), metadata)

@@ -1,7 +1,7 @@
 """The analysts' questions: each is a file of parameterised SQL, asked by its name."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -16,12 +16,20 @@ from sinks.refusals import judged
 from sinks.settings import ClickHouseSettings
 
 QUERIES = Path(__file__).parent.parent / "deploy" / "clickhouse" / "queries"
+PAGE_ROWS = 50_000
+"""A query in pages is asked for so many rows at once, so that an answer of any length takes bounded memory."""
 
+_ALL = 2**64 - 1
 _PARAMETER = re.compile(r"\{(\w+):")
+_DEFAULTS = re.compile(r"^-- Parameters: (.+)\.$", re.M)
+_DEFAULT = re.compile(r"(\w+) \(([^)]+)\)")
+_PAGES = re.compile(r"^-- Pages: (\w+)\.$", re.M)
 _DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+# As ClickHouse's text formats write it, and no name that anybody gives.
+_NULL = "\N{MODIFIER LETTER CAPITAL N}\N{MODIFIER LETTER CAPITAL U}" + "\N{MODIFIER LETTER CAPITAL L}" * 2
 
 
-Value = int | Decimal | str
+Value = int | Decimal | str | None
 
 
 class _Column(Struct):
@@ -42,11 +50,13 @@ class QueryError(Exception):
 
 
 class Query(NamedTuple):
-    """One file: what it answers, and the parameters it needs."""
+    """One file: what it answers, its parameters, what those are that nobody gave, and the column that pages follow."""
 
     name: str
     answers: str
     parameters: frozenset[str]
+    defaults: dict[str, str]
+    pages: str
     sql: str
 
 
@@ -54,7 +64,7 @@ class Answer(NamedTuple):
     """Rows of exact values: counts are ints, credits and quantities Decimals, times in RFC 3339, all else text."""
 
     columns: tuple[str, ...]
-    rows: list[list[Value]]
+    rows: Iterable[list[Value]]
 
 
 def read_queries(folder: Path = QUERIES) -> dict[str, Query]:
@@ -63,15 +73,36 @@ def read_queries(folder: Path = QUERIES) -> dict[str, Query]:
 
 
 def ask(settings: ClickHouseSettings, query: Query, parameters: Mapping[str, str]) -> Answer:
-    """The answer to a query; QueryError if a parameter is missing or ClickHouse rejects it."""
-    missing = sorted(query.parameters - parameters.keys())
+    """The answer to a query; QueryError if a parameter is missing. Pages are asked for as their rows are taken."""
+    given = {**query.defaults, **parameters}
+    missing = sorted(query.parameters - given.keys())
     if missing:
         raise QueryError(f"query {query.name} needs {', '.join(f'--{name}' for name in missing)}")
+    wanted = {name: given[name] for name in query.parameters}
+    if not query.pages:
+        return _ask(settings, query, wanted)
+    columns, rows = _ask(settings, query, {**wanted, "limit": str(min(int(wanted["limit"]), PAGE_ROWS))})
+    return Answer(columns, _pages(settings, query, wanted, columns.index(query.pages), list(rows)))
+
+
+def _pages(
+    settings: ClickHouseSettings, query: Query, wanted: Mapping[str, str], place: int, page: list[list[Value]]
+) -> Iterator[list[Value]]:
+    rest = int(wanted["limit"])
+    while True:
+        yield from page
+        rest -= len(page)
+        if len(page) < PAGE_ROWS or not rest:
+            return
+        follows = {"first": str(int(str(page[-1][place])) + 1), "limit": str(min(rest, PAGE_ROWS))}
+        page = list(_ask(settings, query, {**wanted, **follows}).rows)
+
+
+def _ask(settings: ClickHouseSettings, query: Query, wanted: Mapping[str, str]) -> Answer:
     client = connect(settings)
     try:
-        wanted = {name: parameters[name] for name in query.parameters}
         # This format names the columns of an empty answer too, and keeps every number exact.
-        return _parsed(client.raw_query(query.sql, parameters=wanted, fmt="JSONCompactStrings"))
+        return _parsed(client.raw_query(query.sql, parameters=dict(wanted), fmt="JSONCompactStrings"))
     except ClickHouseError as error:
         raise judged(error) from error
     finally:
@@ -108,16 +139,27 @@ def _parsed(answer: bytes) -> Answer:
 
 
 def _value_of(clickhouse_type: str) -> Callable[[str], Value]:
-    if clickhouse_type.startswith(("UInt", "Int")):
+    bare = clickhouse_type.removeprefix("LowCardinality(")
+    if bare.startswith("Nullable("):
+        value = _value_of(bare.removeprefix("Nullable("))
+        return lambda text: None if text == _NULL else value(text)
+    if bare.startswith(("UInt", "Int")):
         return int
-    if clickhouse_type.startswith("Decimal"):
+    if bare.startswith("Decimal"):
         return Decimal
-    if clickhouse_type.startswith("DateTime"):
+    if bare.startswith("DateTime"):
         return lambda text: f"{text.replace(' ', 'T')}Z"
+    if bare.startswith("Bool"):
+        return lambda text: text == "true"
     return str
 
 
 def _read(path: Path) -> Query:
     sql = path.read_text(encoding="utf-8")
     answers = sql.partition("\n")[0].removeprefix("--").strip()
-    return Query(path.stem, answers, frozenset(_PARAMETER.findall(sql)), sql)
+    told, pages = _DEFAULTS.search(sql), _PAGES.search(sql)
+    defaults = {
+        name: str(_ALL) if value == "all" else parse_hour(value) if name in ("from", "to") else value
+        for name, value in _DEFAULT.findall(told[1] if told else "")
+    }
+    return Query(path.stem, answers, frozenset(_PARAMETER.findall(sql)), defaults, pages[1] if pages else "", sql)

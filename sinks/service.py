@@ -42,7 +42,7 @@ def serve(settings: SinkSettings, clickhouse: ClickHouseSettings) -> None:
     stopping = threading.Event()
     web = _web(settings, metrics) if settings.http_port else None
     with ExitStack() as held:
-        held.enter_context(_signals(stopping))
+        held.enter_context(signals(stopping, "writing what is buffered"))
         if web is not None:
             held.enter_context(web)
         _await_schema(clickhouse, metrics, stopping)
@@ -87,9 +87,11 @@ def _stop_when(stopping: threading.Event, worker: SinkWorker) -> None:
 
 
 @contextmanager
-def _signals(stopping: threading.Event) -> Iterator[None]:
+def signals(stopping: threading.Event, told: str) -> Iterator[None]:
+    """SIGTERM and SIGINT set the event while this is open; the log says what is done then."""
+
     def stop(number: int, _frame: object) -> None:
-        logger.info("%s: writing what is buffered", signal.Signals(number).name)
+        logger.info("%s: %s", signal.Signals(number).name, told)
         stopping.set()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}

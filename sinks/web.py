@@ -1,26 +1,38 @@
-"""The sink's HTTP face: /metrics, /healthz (alive) and /readyz (rows can be written now)."""
+"""The HTTP face of sink and notifier: /metrics, /healthz (alive) and /readyz (it can work now)."""
 
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Protocol, Self
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from schemas.http_token import CHALLENGE, UNAUTHORIZED, permits
 from schemas.settings import BadSettingError
-from sinks.metrics import SinkMetrics
 
 _REQUEST_SECONDS = 10
 
 
-class MetricsServer:
-    """Serves one sink's metrics from a thread while open; `port` is the one that was taken.
+class Measured(Protocol):
+    """What a process tells of itself; may be asked from any thread."""
 
-    With a token, whoever does not bear it is told only whether the sink is well.
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+
+    def why_not_alive(self) -> str | None:
+        """What is wrong, if only a restart can help."""
+
+    def why_not_ready(self) -> str | None:
+        """What keeps it from its work now."""
+
+
+class MetricsServer:
+    """Serves one process's metrics from a thread while open; `port` is the one that was taken.
+
+    With a token, whoever does not bear it is told only whether it is well.
     """
 
-    def __init__(self, metrics: SinkMetrics, host: str, port: int, token: str = "") -> None:
+    def __init__(self, metrics: Measured, host: str, port: int, token: str = "") -> None:
         handler = type("Handler", (_Handler,), {"metrics": metrics, "token": token})
         try:
             self._server = ThreadingHTTPServer((host, port), handler)
@@ -42,7 +54,7 @@ class MetricsServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    metrics: SinkMetrics
+    metrics: Measured
     token: str
     timeout = _REQUEST_SECONDS
 

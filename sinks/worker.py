@@ -263,7 +263,7 @@ class SinkWorker:
         """Begins each partition where the last sink left off, or earlier if ClickHouse started anew since."""
         now = time.monotonic()
         starts = {}
-        for place, (offset, note, lost) in committed.items():
+        for place, (offset, note, lost, _) in committed.items():
             if lost:
                 self._metrics.lost(place, lost)
                 logger.error("%d offsets of %s/%d were deleted before they were written to ClickHouse", lost, *place)

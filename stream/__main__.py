@@ -2,19 +2,52 @@
 
 import argparse
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from schemas.settings import BadSettingError
 from stream.admission import NotAdmittedError, admitted
 from stream.create_topics import create_topics
 from stream.engine import topics as topic_checks
-from stream.replay.command import EPILOG, add_arguments, replay
+from stream.explain import command as explaining
+from stream.forecast import command as forecasting
+from stream.replay import command as replaying
 from stream.settings import WorkerSettings, load_worker_settings
+from stream.simulate import command as simulating
 
 logger = logging.getLogger("stream")
 
 _USAGE_ERROR = 2
+
+
+class _Tool(NamedTuple):
+    """A command with a package of its own."""
+
+    run: Callable[[WorkerSettings, Mapping[str, Any]], int]
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    help: str
+    epilog: str
+
+
+_TOOLS = {
+    "replay": _Tool(
+        replaying.replay, replaying.add_arguments, "feed repaired dead letters back, each once", replaying.EPILOG
+    ),
+    "explain": _Tool(
+        explaining.explain, explaining.add_arguments, "say why an account's balance is what it is", explaining.EPILOG
+    ),
+    "simulate": _Tool(
+        simulating.simulate,
+        simulating.add_arguments,
+        "say what usage would have cost by another card",
+        simulating.EPILOG,
+    ),
+    "forecast": _Tool(
+        forecasting.forecast, forecasting.add_arguments, "say when accounts run out of credits", forecasting.EPILOG
+    ),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Their DEBUG and chatter cost more than the pipeline.
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     try:
-        if command == "replay":
-            return replay(settings, options)
+        if command in _TOOLS:
+            return _asked(_TOOLS[command], settings, options)
         return {"worker": _worker, "create-topics": _create_topics}[command](settings)
     except NotAdmittedError as error:
         print(error, file=sys.stderr)
@@ -47,14 +80,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     worker = commands.add_parser("worker", help="run a worker until it is told to stop")
     create = commands.add_parser("create-topics", help="create every topic that does not exist")
-    feeding = commands.add_parser(
-        "replay",
-        help="feed repaired dead letters back, each once",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(feeding)
-    for each in (worker, create, feeding):
+    parsers = [worker, create]
+    for name, tool in _TOOLS.items():
+        parsers.append(
+            commands.add_parser(
+                name, help=tool.help, epilog=tool.epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+            )
+        )
+        tool.add_arguments(parsers[-1])
+    for each in parsers:
         each.add_argument("--bootstrap-servers", help="Kafka, as host:port,host:port (default 127.0.0.1:9092)")
         each.add_argument("--topic-prefix", help="put before every topic's name")
         each.add_argument("--app", help="name of the worker group and of its state topics (default creditstream)")
@@ -77,6 +111,17 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--partitions", type=int, help="of every keyed topic (default 12); cannot be changed later")
     create.add_argument("--replication", type=int, help="replicas of every topic (default 3)")
     return parser
+
+
+def _asked(tool: _Tool, settings: WorkerSettings, options: Mapping[str, Any]) -> int:
+    try:
+        return tool.run(settings, options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever reads, as `head` does, has seen enough; what Python flushes at its end must go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _create_topics(settings: WorkerSettings) -> int:

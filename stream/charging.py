@@ -20,7 +20,7 @@ from stream.dedup_log import DedupLog
 from stream.rules.dedup import Outcome
 from stream.rules.identity import contents, identities
 from stream.rules.ledger.book import Book
-from stream.rules.ledger.ledger import Ledger
+from stream.rules.ledger.ledger import Ledger, Refused
 from stream.rules.ledger.plans import line_at
 from stream.rules.outcome import Reject
 from stream.rules.partitioning import PartitionsFor, check_partitions
@@ -37,16 +37,18 @@ from stream.rules.usage import (
 )
 
 # As plain integers: comparing with an IntEnum costs a Python call.
-_NEW, _DUPLICATE, _CONFLICT = map(int, (Outcome.NEW, Outcome.DUPLICATE, Outcome.CONFLICT))
+_DUPLICATE, _CONFLICT = map(int, (Outcome.DUPLICATE, Outcome.CONFLICT))
 
 _NOT_SIMPLE: Final = LARGEST_COST_MICROCREDITS + 1
 _ACCOUNT: Final = 0
+_SOURCE: Final = 1
+_ID: Final = 2
 _CLOCK_MS: Final = 12
 _OFFSET: Final = 13
 """Places in a charge."""
 
-Priced = tuple[list[ChargeRow], list[Message], list[Book | None]]
-"""The charges of events that may be booked, if they are no duplicates, with record and, if it is open, book of each."""
+Priced = tuple[list[ChargeRow], list[Book | None]]
+"""The charges of events that may be booked, if they are no duplicates, and the book of each, if it is open."""
 
 Window = tuple[int, int, int, CompiledCard | None]
 """At a clock in ms: from when until before when, in µs, an event is accepted and has this rate card's price."""
@@ -88,7 +90,7 @@ class Charging:
         charges: list[ChargeRow] = []
         while records:
             priced, count, clock_ms = self._price_until_due(records, clock_ms)
-            charges += self._burn(self._deduplicate(priced))
+            charges += self._burn(self._deduplicate(priced, records), records)
             # Of the record that comes next, if there is one, only its time was looked at.
             self._ledger.advance(clock_ms)
             records = records[count:]
@@ -109,7 +111,6 @@ class Charging:
         priced_at_ms, from_us, until_us, card = self._window
         charge: ChargeRow
         charges: list[ChargeRow] = []
-        kept: list[Message] = []
         books: list[Book | None] = []
         unknown: dict[Account, None] = {}
         count = len(records)
@@ -121,8 +122,7 @@ class Charging:
                     count = place
                     break
             event = read_usage(record.value(), record.key())
-            if type(event) is not Received:
-                assert isinstance(event, Reject)  # noqa: S101  a narrowing for the type checker
+            if isinstance(event, Reject):
                 self._reject(event, record, clock_ms)
                 continue
             account, used = event.subject, event.data
@@ -170,9 +170,8 @@ class Charging:
                     record.offset() or 0,
                 )
             charges.append(charge)
-            kept.append(record)
             books.append(book)
-        return self._without_misplaced((charges, kept, books), unknown), count, clock_ms
+        return self._without_misplaced((charges, books), unknown, records), count, clock_ms
 
     def _price(
         self, event: Received, account: Account, book: Book | None, clock_ms: int, offset: int
@@ -217,17 +216,17 @@ class Charging:
         earliest_us, latest_us = clock_us - self._horizon_us, clock_us + FUTURE_TOLERANCE_US
         self._window = (clock_ms, max(from_us, earliest_us), min(until_us, latest_us + 1), card)
 
-    def _without_misplaced(self, priced: Priced, unknown: Collection[Account]) -> Priced:
+    def _without_misplaced(self, priced: Priced, unknown: Collection[Account], records: Sequence[Message]) -> Priced:
         """Accounts are checked on first sight; those that are open were checked then."""
         misplaced = check_partitions(unknown, self._partition, self._partitions_for) if unknown else {}
         if not misplaced:
             return priced
-        for charge, record, _ in zip(*priced, strict=True):
-            if charge[_ACCOUNT] in misplaced:
-                self._reject(misplaced[charge[_ACCOUNT]], record, charge[_CLOCK_MS])
-        return _those(priced, [charge[_ACCOUNT] not in misplaced for charge in priced[0]])
+        refused = {
+            charge[_OFFSET]: misplaced[charge[_ACCOUNT]] for charge in priced[0] if charge[_ACCOUNT] in misplaced
+        }
+        return self._refuse(refused, priced, records)
 
-    def _deduplicate(self, priced: Priced) -> Priced:
+    def _deduplicate(self, priced: Priced, records: Sequence[Message]) -> Priced:
         """Without the duplicates; the others are remembered."""
         charges = priced[0]
         clocks_ms = [charge[_CLOCK_MS] for charge in charges]
@@ -235,25 +234,35 @@ class Charging:
         if not any(outcomes):
             return priced
         self._outcomes["duplicate"] += outcomes.count(_DUPLICATE)
-        for outcome, charge, record, _ in zip(outcomes, *priced, strict=True):
-            if outcome == _CONFLICT:
-                account, source, event_id, *_ = charge
-                detail = f"{source} used the id {event_id!r} for another event"
-                self._reject(Reject(Reason.EVENT_ID_REUSED, detail, account), record, charge[_CLOCK_MS])
-        return _those(priced, [outcome == _NEW for outcome in outcomes])
+        refused = {
+            charge[_OFFSET]: Reject(
+                Reason.EVENT_ID_REUSED,
+                f"{charge[_SOURCE]} used the id {charge[_ID]!r} for another event",
+                charge[_ACCOUNT],
+            )
+            for outcome, charge in zip(outcomes, charges, strict=True)
+            if outcome == _CONFLICT
+        }
+        without_duplicates = _those(priced, [outcome != _DUPLICATE for outcome in outcomes])
+        return self._refuse(refused, without_duplicates, records)
 
-    def _burn(self, priced: Priced) -> list[ChargeRow]:
+    def _burn(self, priced: Priced, records: Sequence[Message]) -> list[ChargeRow]:
         """Take what each event cost from its account; the charges that are booked."""
-        charges, records, books = priced
-        refused = self._ledger.charge(charges, books)
+        return self._refuse(self._ledger.charge(*priced), priced, records)[0]
+
+    def _refuse(self, refused: Refused, priced: Priced, records: Sequence[Message]) -> Priced:
+        """Reject these events, by their offsets; the others."""
         if not refused:
-            return charges
-        for charge, record in zip(charges, records, strict=True):
-            if charge[_OFFSET] in refused:
-                self._reject(refused[charge[_OFFSET]], record, charge[_CLOCK_MS])
-        return [charge for charge in charges if charge[_OFFSET] not in refused]
+            return priced
+        # Charges have their records' offsets, so that records are looked for only now.
+        rejected = {record.offset(): record for record in records}
+        for charge in priced[0]:
+            offset = charge[_OFFSET]
+            if offset in refused:
+                self._reject(refused[offset], rejected[offset], charge[_CLOCK_MS])
+        return _those(priced, [charge[_OFFSET] not in refused for charge in priced[0]])
 
 
 def _those(priced: Priced, chosen: Sequence[bool]) -> Priced:
-    charges, records, books = priced
-    return list(compress(charges, chosen)), list(compress(records, chosen)), list(compress(books, chosen))
+    charges, books = priced
+    return list(compress(charges, chosen)), list(compress(books, chosen))

@@ -45,17 +45,21 @@ class Outputs:
         if len(self._charges) >= _CHARGES_AT_ONCE:
             self._encode_charges()
 
-    def seal(self, entries: Sequence[Sealed], version: int) -> None:
+    def seal(self, sealed: Sealed, version: int) -> None:
         """Take entries in booking order, as part of that checkpoint: while they are in the processor's caches."""
-        partition, before = self._partition, self._entries_count
+        for first in range(0, len(sealed.lines), _ENTRIES_AT_ONCE):
+            some = slice(first, first + _ENTRIES_AT_ONCE)
+            self._pack_entries(sealed.previous[some], sealed.lines[some], version)
 
-        def encode(numbered: Sequence[tuple[int, Sealed]]) -> bytes:
-            previous, lines = zip(*(sealed for _, sealed in numbered), strict=True)
-            return encode_packed(pack_entries(partition, version, numbered[0][0], previous, lines))
-
-        numbered = list(enumerate(entries, before))
-        self._entries += [value for _, value in pack(numbered, encode, PACKED_BYTES, _ENTRIES_AT_ONCE)]
-        self._entries_count += len(entries)
+    def _pack_entries(self, previous: Sequence[bytes], lines: Sequence[bytes], version: int) -> None:
+        value = encode_packed(pack_entries(self._partition, version, self._entries_count, previous, lines))
+        if len(value) > PACKED_BYTES and len(lines) > 1:
+            middle = len(lines) // 2
+            self._pack_entries(previous[:middle], lines[:middle], version)
+            self._pack_entries(previous[middle:], lines[middle:], version)
+            return
+        self._entries.append(value)
+        self._entries_count += len(lines)
 
     def reject(self, reject: Reject, record: Message, clock_ms: int) -> None:
         """Keep a rejected record for the dead letters, with its bytes and place."""

@@ -11,6 +11,7 @@ from stream.corrections import Corrections
 from stream.dedup_log import DedupLog
 from stream.engine.lane import MANY, Run
 from stream.engine.outbox import Record
+from stream.engine.processor import LookUp
 from stream.engine.tables import Table
 from stream.ledger_tables import LedgerTables
 from stream.outputs import Outputs
@@ -76,6 +77,13 @@ class Pipeline:
         self._clock_ms = clock_ms
         return clock_ms
 
+    def look_ups(self, runs: Sequence[Run]) -> Sequence[LookUp]:  # noqa: ARG002  the protocol's
+        """Nothing that is booked here depends on what was written."""
+        return ()
+
+    def answer(self, look_ups: Sequence[LookUp]) -> None:
+        """Nothing is asked for."""
+
     def adopt(self, broadcast: object) -> None:
         """Price with these rate cards from the next batch on."""
         assert isinstance(broadcast, RateCards)  # noqa: S101  the app's broadcast folds into nothing else
@@ -102,7 +110,7 @@ class Pipeline:
             charges, clock_ms = self._charging.charge(some, clock_ms)
             self._rollups.add(charges, self.ledger.version)
             self._outputs.charge(charges)
-            if len(self.ledger.sealed) >= _RECORDS_AT_ONCE:
+            if len(self.ledger.sealed.lines) >= _RECORDS_AT_ONCE:
                 self._outputs.seal(self.ledger.take_sealed(), self.ledger.version)
         return clock_ms
 

@@ -69,6 +69,11 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
         return {**self.client, "client.id": self.app, "log_level": 4}
 
     @property
+    def inquiry_group(self) -> str:
+        """What readers who only ask are called; a group that nobody joins."""
+        return f"{self.topic_prefix}{self.app}-inquiry"
+
+    @property
     def specs(self) -> list[TopicSpec]:
         return topic_specs(
             self.topics,

@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from schemas.settings import ENVIRONMENT_PREFIX, KafkaSettings
 from sinks.metrics import METRICS as SINK_METRICS
+from sinks.notify.metrics import METRICS as NOTIFY_METRICS
+from sinks.notify.settings import NotifySettings
 from sinks.settings import ClickHouseSettings, SinkSettings
 from stream.metrics import METRICS as WORKER_METRICS
 from stream.settings import WorkerSettings
@@ -14,14 +16,14 @@ from stream.settings import WorkerSettings
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 PROMETHEUS_OWN = {"up": frozenset({"job", "instance"})}
-_SETTINGS: tuple[type[Struct], ...] = (KafkaSettings, WorkerSettings, SinkSettings, ClickHouseSettings)
+_SETTINGS: tuple[type[Struct], ...] = (KafkaSettings, WorkerSettings, SinkSettings, ClickHouseSettings, NotifySettings)
 _SERIES = re.compile(r"\b(creditstream_\w+|up)\b(?:\{([^}]*)\})?")
 
 
 def exported() -> dict[str, tuple[str, frozenset[str]]]:
-    """Every metric of worker and sink as it is named on /metrics, with its type and labels."""
+    """Every metric of worker, sink and notifier as it is named on /metrics, with its type and labels."""
     found = {name: (each.type, frozenset(each.labels)) for name, each in WORKER_METRICS.items()}
-    found |= {each.name: (each.type, frozenset(each.labels)) for each in SINK_METRICS}
+    found |= {each.name: (each.type, frozenset(each.labels)) for each in (*SINK_METRICS, *NOTIFY_METRICS)}
     return {
         f"{name.removesuffix('_total')}_total" if kind == "counter" else name: (kind, labels)
         for name, (kind, labels) in found.items()

@@ -36,7 +36,7 @@ def _as_json(report: Report) -> str:
 
 
 def _as_table(report: Report) -> str:
-    parts = [as_table(_partitions(report.partitions))]
+    parts = ["\n".join(as_table(_partitions(report.partitions)))]
     notes = [note for result in report.partitions for note in result.notes]
     changed = sum(result.changed_rollups + result.changed_balances for result in report.partitions)
     if changed:
@@ -50,7 +50,7 @@ def _as_table(report: Report) -> str:
         for kind, of_kind in report.accounts.items()
         for account, rows in list(of_kind.items())[:_ACCOUNTS_SHOWN]
     ]
-    parts.append(as_table(Answer(("drift in", "account", "rows"), counted)))
+    parts.append("\n".join(as_table(Answer(("drift in", "account", "rows"), counted))))
     hidden = [
         f"{kind}: {len(of_kind) - _ACCOUNTS_SHOWN} more accounts"
         for kind, of_kind in report.accounts.items()

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import msgspec
 from confluent_kafka import Message
 
-from schemas.balance import CONTROL_KEY_PREFIX, Balance
+from schemas.account import CONTROL_KEY_PREFIX
+from schemas.balance import Balance
 from schemas.codec import decode_balance
 from schemas.credits import format_credits
 from sinks.reconcile.books import Totals

@@ -6,6 +6,7 @@ import time
 from enum import Enum
 
 from stream.engine.checkpoint import CheckpointWriter
+from stream.engine.parked import Parked
 from stream.engine.partition import Partition
 
 
@@ -39,6 +40,7 @@ class Holding:
         self.restored_records = 0
         self.waiting_since: float | None = None
         self.held_back_since: float | None = None
+        self.parked: Parked | None = None
         self.since = time.monotonic()
 
     def enter(self, phase: Phase) -> None:
@@ -50,6 +52,12 @@ class Holding:
         """So many more were read; called from the thread that restores."""
         self.restored_records += records
         self.since = time.monotonic()
+
+    def unpark(self) -> None:
+        """What waits is of no use: it will be read again, or is somebody else's."""
+        if self.parked is not None:
+            self.parked.cancelled.set()
+            self.parked = None
 
     @property
     def reading(self) -> Partition | None:

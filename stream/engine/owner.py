@@ -4,7 +4,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -17,8 +17,10 @@ from stream.engine.holding import Holding, Phase
 from stream.engine.lag import note_waiting
 from stream.engine.lane import Batch
 from stream.engine.log_cache import LogCache
+from stream.engine.log_ends import LogEnds
+from stream.engine.look_ups import LookUps
 from stream.engine.partition import Applied, BrokenPartitionError, Checkpoint, Partition
-from stream.engine.processor import Processor
+from stream.engine.processor import LookUp, Processor
 from stream.engine.progress import Progress, Topology
 from stream.engine.reader import Reader
 from stream.engine.recovery import Recovery, RecoveryPlan, RefusedError, last_progress
@@ -65,7 +67,9 @@ class Owner:
         self._cache = LogCache(config.cache_folder)
         self._checkpoints = ThreadPoolExecutor(_CHECKPOINT_THREADS, thread_name_prefix="checkpoint")
         self._take_overs = ThreadPoolExecutor(_TAKE_OVER_THREADS, thread_name_prefix="take-over")
-        self._ticks = Ticks(config.kafka, self.reader)
+        ends = LogEnds(config.kafka)
+        self._ticks = Ticks(ends, self.reader)
+        self._look_ups = LookUps(config.kafka, ends, self.reader.epoch, self._book, self._fail)
         self._plan = RecoveryPlan(config.progress_topic, config.outputs, config.inputs, config.accept_new_state)
 
     # --- the group gives and takes ---
@@ -100,6 +104,7 @@ class Owner:
         """Give everything up: last checkpoints, caches, threads."""
         self._stopped = True
         await self._ticks.close()
+        await self._look_ups.close()
         await asyncio.gather(*(self._give_up(holding) for holding in list(self.holdings.values())))
         begun = [holding.task for holding in self.holdings.values() if holding.task is not None]
         writing = [holding.in_flight for holding in self.holdings.values() if holding.in_flight is not None]
@@ -131,13 +136,31 @@ class Owner:
         return batches
 
     def apply(self, batch: Batch) -> None:
-        """Book a batch, or have its partition read again from where it stands."""
+        """Book a batch, now or once everything was found that it needs."""
         holding = self.holdings.get(batch.partition)
         partition = holding.reading if holding is not None else None
         if holding is None or partition is None:
             return
+        if holding.parked is not None:
+            holding.parked.add(batch)
+            return
         try:
-            applied = partition.apply(batch, self.reader.epoch(batch.partition))
+            waits = partition.look_ups(batch, self.reader.epoch(batch.partition))
+        except BrokenPartitionError as error:
+            self._fail(holding, error)
+            return
+        if waits:
+            self._look_ups.park(holding, partition, batch)
+        else:
+            self._book(holding, batch)
+
+    def _book(self, holding: Holding, batch: Batch, found: Sequence[LookUp] = ()) -> None:
+        """Book a batch, or have its partition read again from where it stands."""
+        partition = holding.reading
+        if partition is None:
+            return
+        try:
+            applied = partition.apply(batch, self.reader.epoch(batch.partition), found)
         except BrokenPartitionError as error:
             self._fail(holding, error)
             return
@@ -152,6 +175,7 @@ class Owner:
 
     def _seek_to_progress(self, holding: Holding) -> None:
         holding.seeking = True
+        holding.unpark()
         self._spawn(holding, self._seek)
 
     async def _seek(self, holding: Holding) -> None:
@@ -178,7 +202,7 @@ class Owner:
     def _look_for_vanished(self, holding: Holding, now: float) -> None:
         """Flow control may clear what Faust had queued: then nothing more would come, and no gap would show."""
         partition, lane = holding.reading, self.reader.lane(holding.number)
-        if partition is None or lane is None or partition.full:
+        if partition is None or lane is None or partition.full or holding.parked is not None:
             return
         under_way = lane.delivered - partition.booked_batches
         if under_way > 0 and now - max(lane.delivered_at, partition.last_booked_at) > VANISHED_SECONDS:
@@ -253,6 +277,8 @@ class Owner:
             self._config.kafka, self._plan, self._topology, self._cache, holding.cancelled, holding.count_restored
         )
         restored = await self._in_pool(self._take_overs, recovery.run, writer, self._make_processor(number))
+        if restored.claim_appended_ms:
+            self.reader.broker_clock.note(restored.claim_appended_ms, restored.claimed_at)
         await self._broadcast.reached(restored.progress.broadcast_offset)
         if not self._is_ours(holding):
             return
@@ -331,6 +357,7 @@ class Owner:
         if holding.phase is not Phase.RUNNING:
             return
         holding.enter(Phase.SUSPENDED)
+        holding.unpark()
         await self._in_reader(self.reader.stop, holding.number)
         try:
             await asyncio.wait_for(asyncio.shield(self._last_checkpoint(holding, empty=empty)), REVOKE_SECONDS)
@@ -413,6 +440,7 @@ class Owner:
     def _drop(self, holding: Holding) -> None:
         """End this life of a partition: nothing of it is read, written or kept any more."""
         holding.owned = False
+        holding.unpark()
         holding.cancelled.set()
         holding.partition = None
         if self.holdings.get(holding.number) is holding:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from stream.engine import progress as progress_format
 from stream.engine.lane import Batch, Offsets, Run
 from stream.engine.outbox import Record
-from stream.engine.processor import Processor
+from stream.engine.processor import LookUp, Processor
 from stream.engine.progress import Progress, Topology
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,20 @@ class Partition:
         """Too much waits behind a checkpoint: take no more input."""
         return self.uncommitted_records >= MOST_RECORDS_UNCOMMITTED or self.uncommitted_bytes >= MOST_BYTES_UNCOMMITTED
 
-    def apply(self, batch: Batch, epoch: int) -> Applied:
+    def look_ups(self, batch: Batch, epoch: int, found: Sequence[LookUp] = ()) -> Sequence[LookUp]:
+        """What must be looked up, besides what was found, before a batch is applied; nothing unless it is next."""
+        if self.broken is not None or batch.is_tick or (batch.epoch, batch.after) != (epoch, self._offsets):
+            return ()
+        try:
+            wanted = self.processor.look_ups(batch.runs)
+        except Exception as error:
+            raise self._break(error) from error
+        if not found:
+            return wanted
+        known = {(each.topic, each.place) for each in found}
+        return [each for each in wanted if (each.topic, each.place) not in known]
+
+    def apply(self, batch: Batch, epoch: int, found: Sequence[LookUp] = ()) -> Applied:
         """Book a batch if it follows on from what is booked: continuity is a chain, never offset arithmetic."""
         if batch.epoch != epoch:
             return Applied.STALE
@@ -113,7 +126,7 @@ class Partition:
             return self._tick(batch)
         if batch.after != self._offsets:
             return Applied.GAP
-        self._book(batch.runs, self._clock_ms)
+        self._book(batch.runs, self._clock_ms, found)
         self._offsets = batch.next
         self._moved = True
         self.booked_batches += 1
@@ -170,11 +183,13 @@ class Partition:
         self._moved = True
         return Applied.BOOKED
 
-    def _book(self, runs: Sequence[Run], clock_ms: int) -> None:
+    def _book(self, runs: Sequence[Run], clock_ms: int, found: Sequence[LookUp] = ()) -> None:
         if self.broken is not None:
             raise self.broken
         try:
             self._adopt_broadcast()
+            if found:
+                self.processor.answer(found)
             now_ms = time.time_ns() // 1_000_000
             self._clock_ms = self.processor.apply(runs, self.next_version, clock_ms, now_ms)
         except Exception as error:

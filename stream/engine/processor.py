@@ -32,6 +32,28 @@ class Log(Protocol):
         """Take what `dump` returned; False when it is of no use."""
 
 
+class LookUp(Protocol):
+    """What a batch needs of an output that its partition wrote earlier: whatever came of one place of an input.
+
+    Places are offsets of that input, and rise along the output. Both methods are called in a thread, for one look-up
+    after the other.
+    """
+
+    @property
+    def topic(self) -> str:
+        """The output."""
+
+    @property
+    def place(self) -> int:
+        """The place that is looked for."""
+
+    def places(self, value: bytes) -> tuple[int, int] | None:
+        """The lowest and the highest place that a record came of; None when it came of none."""
+
+    def take(self, values: Sequence[bytes]) -> None:
+        """Keep what matters of the records that may have come of the place, instead of what was taken before."""
+
+
 class Processor(Protocol):
     """The tables, logs and rules of one partition. Applying is synchronous and does no I/O."""
 
@@ -56,6 +78,15 @@ class Processor(Protocol):
         `clock_ms` is the partition's clock before it. Without runs it is a tick, and that is what the clock moved to.
         `now_ms` is this machine's clock; all are in ms since 1970.
         """
+
+    def look_ups(self, runs: Sequence[Run]) -> Sequence[LookUp]:
+        """What booking these runs needs of outputs that were drained: cheap, and almost always nothing.
+
+        It is asked for every batch with records, and again after each reading: until it names nothing new.
+        """
+
+    def answer(self, look_ups: Sequence[LookUp]) -> None:
+        """What was found, for the batch that is applied next; of a place that the topic no longer holds, nothing."""
 
     def drain(self, version: int, booked_at_ms: int) -> list[Record]:
         """All outputs since the last call, encoded; the tables are drained by the engine."""

@@ -6,13 +6,14 @@ Every method runs in one thread of its own, one call after the other: a poll nev
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec import Struct
 
+from stream.engine.broker_clock import BrokerClock
 from stream.engine.lane import FEW, LARGEST_BATCH_RECORDS, MANY, MOST_BATCHES_UNDER_WAY, Batch, Lane, Offsets, Tick
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Reader:
         self.polled_at = time.monotonic()
         self.ends: dict[tuple[str, int], InputEnds] = {}
         self.lost: dict[int, OffsetLostError] = {}
+        self.broker_clock = BrokerClock()
         self._consumer = Consumer(
             {
                 **config,
@@ -171,24 +173,24 @@ class Reader:
         runs: dict[Place, list[Message]] = {}
         ended: dict[Place, int] = {}
         errors: list[tuple[Place, KafkaError]] = []
-        for message in messages:
+        first = 0
+        while first < len(messages):
+            message, last = messages[first], _end_of_run(messages, first)
             place = (message.topic(), message.partition())
             error = message.error()
             if error is None:
                 ended.pop(place, None)
-                run = runs.get(place)
-                if run is None:
-                    runs[place] = [message]
-                else:
-                    run.append(message)
+                runs.setdefault(place, []).extend(messages[first:last])
             elif error.code() == KafkaError._PARTITION_EOF:
                 ended[place] = message.offset() or 0
             else:
                 errors.append((place, error))
+            first = last
         for place, run in runs.items():
             lane = self._lane_of(place)
             if lane is not None:
                 lane.receive(self._which[place[0] or ""], run, received)
+                self.broker_clock.note(run[-1].timestamp()[1], received)
         for place, offset in ended.items():
             lane = self._lane_of(place)
             if lane is not None:
@@ -286,3 +288,26 @@ class _Statistics(Struct):
 
 
 _decode_statistics = msgspec.json.Decoder(_Statistics).decode
+
+
+def _end_of_run(messages: Sequence[Message], first: int) -> int:
+    """Behind records of one partition whose offsets have no gap: so many cannot have anything between them.
+
+    Looking at each would cost every event a third of a microsecond.
+    """
+    message = messages[first]
+    offset = message.offset()
+    if message.error() is not None or offset is None:
+        return first + 1
+    length = len(messages) - first
+    while length > 1:
+        last = messages[first + length - 1]
+        if (last.offset(), last.partition(), last.topic(), last.error()) == (
+            offset + length - 1,
+            message.partition(),
+            message.topic(),
+            None,
+        ):
+            return first + length
+        length //= 2
+    return first + 1

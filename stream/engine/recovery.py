@@ -52,12 +52,17 @@ class RecoveryPlan(Struct, frozen=True):
 
 
 class Restored(Struct, frozen=True):
-    """A partition's processor, filled, and the progress that it stands at."""
+    """A partition's processor, filled, and the progress that it stands at.
+
+    A broker appended the claim at `claim_appended_ms` by its own clock, before `claimed_at` on the monotonic one.
+    """
 
     processor: Processor
     progress: Progress
     topology: Topology | None
     claim: str
+    claim_appended_ms: int
+    claimed_at: float
 
 
 class Recovery:
@@ -78,6 +83,7 @@ class Recovery:
         self._cache = cache
         self._cancelled = cancelled
         self._on_restored = on_restored
+        self._claim_appended_ms = 0
 
     def run(self, writer: CheckpointWriter, processor: Processor) -> Restored:
         """Take the partition over: see the module."""
@@ -90,6 +96,7 @@ class Recovery:
         crash_points.reach("takeover.fenced")
         logged = [table.changelog for table in processor.tables] + [log.topic for log in processor.logs]
         nonce = claim(writer, self._plan.progress_topic, logged)
+        claimed_at = time.monotonic()
         crash_points.reach("takeover.claimed")
         # One consumer for all of it: connecting takes longer than reading a few records.
         with opened(self._config) as consumer:
@@ -107,7 +114,7 @@ class Recovery:
                     clock_ms=progress.clock_ms if progress else 0,
                 )
         changed = None if topology == self._topology else self._topology
-        return Restored(processor, progress, changed, nonce)
+        return Restored(processor, progress, changed, nonce, self._claim_appended_ms, claimed_at)
 
     def _first_offsets(
         self, consumer: Consumer, partition: int, progress: Progress | None, known: Topology | None
@@ -181,7 +188,8 @@ class Recovery:
             for rows in rows_read:
                 rows.hand_over(MOST_ROWS_WAITING)
 
-        read_until_claimed(consumer, claim_key, nonce, takers, self._cancelled, note)
+        appended_ms = read_until_claimed(consumer, claim_key, nonce, takers, self._cancelled, note)
+        self._claim_appended_ms = max(self._claim_appended_ms, appended_ms)
         for rows in rows_read:
             rows.hand_over()
 

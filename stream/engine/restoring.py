@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message
 
 from stream.engine import progress as progress_format
 from stream.engine.tables import Changelogged
@@ -35,9 +35,13 @@ class CancelledTakeOverError(Exception):
 
 
 class opened:  # noqa: N801  reads as a verb where it is used
-    """A consumer of one partition's topics, closed afterwards."""
+    """A consumer of one partition's topics, closed afterwards; changes are of how it fetches."""
 
-    def __init__(self, config: Mapping[str, str | int | float | bool]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, str | int | float | bool],
+        changes: Mapping[str, str | int | float | bool] | None = None,
+    ) -> None:
         self._config = {
             **config,
             "group.id": "creditstream-recovery",
@@ -50,6 +54,7 @@ class opened:  # noqa: N801  reads as a verb where it is used
             "fetch.queue.backoff.ms": 10,
             "fetch.message.max.bytes": 8 << 20,
             "queued.max.messages.kbytes": 16_384,
+            **(changes or {}),
         }
 
     def __enter__(self) -> Consumer:
@@ -99,9 +104,12 @@ def read_until_claimed(
     takers: Mapping[str, Taker],
     cancelled: threading.Event,
     on_read: Callable[[int], None],
-) -> None:
-    """Hand every record of each topic to its taker, up to the claim with this nonce."""
-    left = dict(takers)
+) -> int:
+    """Hand every record of each topic to its taker, up to the claim with this nonce.
+
+    Returns when a broker appended the claim, in ms since 1970; 0 when no topic keeps that.
+    """
+    left, appended_ms = dict(takers), 0
     heard = time.monotonic()
     while left:
         if cancelled.is_set():
@@ -121,7 +129,10 @@ def read_until_claimed(
                 take(key, value)
             elif value is not None and progress_format.decode_claim(value).nonce == nonce:
                 del left[message.topic() or ""]
+                kind, at_ms = message.timestamp()
+                appended_ms = max(appended_ms, at_ms if kind == TIMESTAMP_LOG_APPEND_TIME else 0)
         on_read(len(messages))
+    return appended_ms
 
 
 def consume(consumer: Consumer, *, ends: bool = False) -> list[Message]:

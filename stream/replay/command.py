@@ -3,18 +3,19 @@
 import argparse
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from schemas.dead_letter import Reason
 from stream.admission import admitted
+from stream.moments import parse_moment
 from stream.replay.choice import Chosen
 from stream.replay.feeder import ReplayFailedError
 from stream.replay.files import BadFileError, read_charged, read_repairs, write_identities
-from stream.replay.letters import LetterPlace, UnreadableTopicError
+from stream.replay.letters import LetterPlace
 from stream.replay.run import Outcome, Replay
 from stream.settings import WorkerSettings
+from stream.topic_reader import UnreadableTopicError
 
 _USAGE_ERROR = 2
 _OF_THE_SINK = {Reason.REFUSED_BY_CLICKHOUSE, Reason.UNDECODABLE}
@@ -52,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--account", help="of this account")
     parser.add_argument(
-        "--from", dest="start", type=_moment, metavar="TIME", help="rejected on this day or time, or later"
+        "--from", dest="start", type=parse_moment, metavar="TIME", help="rejected on this day or time, or later"
     )
-    parser.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="rejected before this day or time")
+    parser.add_argument("--to", dest="end", type=parse_moment, metavar="TIME", help="rejected before this day or time")
     parser.add_argument(
         "--offset", action="append", type=_place, metavar="PARTITION/OFFSET", help="this dead letter; repeatable"
     )
@@ -125,15 +126,3 @@ def _place(text: str) -> LetterPlace:
     if not (slash and partition.isdecimal() and offset.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not PARTITION/OFFSET, such as 3/42")
     return LetterPlace(int(partition), int(offset))
-
-
-def _moment(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a day nor a time such as 2026-11-01T14:00:00Z") from None
-    if moment.tzinfo is None:
-        if len(text) > len("2026-11-01"):
-            raise argparse.ArgumentTypeError(f"{text!r} has no time zone: write 2026-11-01T14:00:00Z, or a day alone")
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1_000)

@@ -17,7 +17,8 @@ from msgspec import Struct
 from schemas.topics import LARGEST_RECORD_BYTES, TopicNames
 from stream.engine import crash_points
 from stream.replay.choice import Feed
-from stream.replay.letters import LetterPlace, TopicReader
+from stream.replay.letters import LetterPlace
+from stream.topic_reader import TopicReader
 
 MOST_EVENTS = 500
 MOST_BYTES = 8 << 20

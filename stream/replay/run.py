@@ -13,9 +13,10 @@ from schemas.codec import decode_rate_card
 from schemas.topics import TopicNames
 from stream.replay.choice import Chooser, Chosen, Feed, Identity, Skip
 from stream.replay.feeder import MOST_BYTES, MOST_EVENTS, Feeder, replayed_places
-from stream.replay.letters import LetterPlace, TopicReader
+from stream.replay.letters import LetterPlace, read_letters
 from stream.rules.rate_cards import RateCards
 from stream.settings import WorkerSettings
+from stream.topic_reader import TopicReader
 
 _SECONDS_BETWEEN_LINES = 2.0
 _MOST_TOLD = 20
@@ -81,7 +82,7 @@ class Replay:
 
     def _feeds(self, reader: TopicReader, chooser: Chooser) -> Iterator[Feed]:
         outcome, unmet = self._outcome, set(self._repairs)
-        for letter in reader.letters(self._topics.dead_letters):
+        for letter in read_letters(reader, self._topics.dead_letters):
             outcome.read += 1
             self._say()
             unmet.discard(letter.place)

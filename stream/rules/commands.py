@@ -3,10 +3,12 @@
 import hashlib
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import FieldInfo
 
 from schemas.command import CommandData
 from schemas.command_check import problems_of
@@ -95,7 +97,7 @@ def _said(value: Any) -> Any:
     """Amounts as integers of 10⁻⁶, moments as microseconds; what is as it would be unsaid is left out."""
     match value:
         case Struct():
-            fields = msgspec.structs.fields(value)
+            fields = _fields(type(value))
             said = {each.name: getattr(value, each.name) for each in fields}
             kept = {each.name: _said(said[each.name]) for each in fields if said[each.name] != each.default}
             return {"kind": value.__struct_config__.tag, **kept}
@@ -109,6 +111,12 @@ def _said(value: Any) -> Any:
             return value.isoformat()
         case _:
             return value
+
+
+@lru_cache
+def _fields(kind: type[Struct]) -> tuple[FieldInfo, ...]:
+    """Of each of the few kinds of struct once: msgspec looks at their annotations again and again."""
+    return msgspec.structs.fields(kind)
 
 
 decode_remembered = msgspec.msgpack.Decoder(Remembered).decode

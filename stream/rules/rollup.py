@@ -54,7 +54,8 @@ class OpenRollups:
                 changed.append(row)
                 continue
             row.events += 1
-            row.messages += messages
+            if messages:
+                row.messages += messages
             row.quantity_units += units
             if millionths:
                 row.quantity_millionths += millionths

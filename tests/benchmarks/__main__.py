@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deploy.local.errors import LocalStackError
 from deploy.local.kafka import LocalKafka
-from tests.benchmarks import contestants, loads, report
+from tests.benchmarks import against, contestants, loads, report
 from tests.benchmarks.arena import Arena, arena
 from tests.benchmarks.loads import Load
 from tests.benchmarks.process import BenchmarkError
@@ -35,6 +35,13 @@ def main() -> int:
             kafka = LocalKafka(Path(folder) / "kafka", owner_pid=os.getpid())
             kafka.start()
             try:
+                if options.against:
+                    compared = against.compare(
+                        kafka.bootstrap_servers, Path(folder), options.against, events, options.rounds
+                    )
+                    options.output.write_text(json.dumps(compared, indent=2) + "\n", encoding="utf-8")
+                    print(against.table(compared), f"\nwritten to {options.output}")
+                    return 0
                 measured = _measure(kafka.bootstrap_servers, Path(folder), events, options.rounds)
             finally:
                 kafka.kill()
@@ -52,6 +59,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help=f"{FULL_EVENTS} events of each load, not {SHORT_EVENTS}")
     parser.add_argument("--events", type=int, help="so many events of each load")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contestant (default: %(default)s)")
+    parser.add_argument("--against", metavar="REVISION", help="measure the worker of that commit instead of the peers")
     parser.add_argument("--output", type=Path, default=RESULTS_FILE, help="results file (default: %(default)s)")
     return parser.parse_args()
 

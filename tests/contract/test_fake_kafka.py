@@ -241,6 +241,20 @@ def test_the_end_that_a_broker_tells_depends_on_who_asks(backend: Backend, isola
     producer.abort_transaction(WAIT_SECONDS)
 
 
+def test_a_reader_that_is_assigned_again_goes_on_there_and_meets_the_end_again(backend: Backend) -> None:
+    """Nothing from before comes after it; an offset of no record stands for the next one."""
+    topic = backend.topic()
+    for number in range(5):
+        backend.send_together(topic, b"%d" % number, commit=number != 3)
+    consumer = backend.consumer()
+    for offset, expected in ((8, b"4"), (0, b"0"), (5, b"4"), (2, b"1")):
+        consumer.assign([TopicPartition(topic, 0, offset)])
+        assert values(read(consumer, 1)) == [expected]
+    for _ in range(2):
+        consumer.assign([TopicPartition(topic, 0, 10)])
+        assert end_told(consumer) == 10
+
+
 def test_the_next_owner_of_an_id_aborts_what_is_open_and_fences_the_last_one(backend: Backend) -> None:
     """The fenced producer's error is fatal, whatever it calls from then on."""
     topic = backend.topic()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sinks.notify.settings import NotifySettings
 from sinks.settings import ClickHouseSettings, SinkSettings
 from stream.settings import WorkerSettings
 
@@ -18,13 +19,14 @@ COMMANDS = [json.loads(found) for found in re.findall(r'command: (\["python".*\]
 
 
 def test_every_process_of_the_project_is_a_service() -> None:
-    """Topics, rate cards, migrations, worker and sink are started by compose."""
+    """Topics, rate cards, migrations, worker and sink are started by compose, the notifier where it is asked for."""
     assert [" ".join(command[2:4]) for command in COMMANDS] == [
         "stream create-topics",
         "producers rate-card",
         "sinks migrate",
         "stream worker",
         "sinks worker",
+        "sinks notify",
     ]
 
 
@@ -45,7 +47,7 @@ def test_dependencies_name_services() -> None:
     """What a service waits for is a service of this file, completing or healthy as it is waited for."""
     services = set(re.findall(r"^  ([a-z-]+):$", COMPOSE, re.M))
     waited_for = re.findall(r"^      ([a-z-]+): \{condition: (\w+)\}$", COMPOSE, re.M)
-    assert len(waited_for) == 6
+    assert len(waited_for) == 7
     assert {name for name, _ in waited_for} <= services
     for name, condition in waited_for:
         section = COMPOSE.partition(f"\n  {name}:\n")[2].partition("\n\n")[0]
@@ -65,7 +67,7 @@ def test_settings_in_compose_are_settings_of_the_processes() -> None:
     """A misspelt CREDITSTREAM_ name would be ignored in silence."""
     known = {
         f"CREDITSTREAM_{field.upper()}"
-        for settings in (ClickHouseSettings, SinkSettings, WorkerSettings)
+        for settings in (ClickHouseSettings, NotifySettings, SinkSettings, WorkerSettings)
         for field in settings.__struct_fields__
     }
     named = set(re.findall(r"\bCREDITSTREAM_[A-Z_]+\b", COMPOSE + DOCKERFILE))

@@ -9,11 +9,14 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver import Client
 
-from schemas.codec import decode_balance, decode_charges, decode_dead_letter, decode_rollups
+from schemas.account import account_of
+from schemas.codec import decode_charges, decode_dead_letter, decode_rollups
 from sinks.clickhouse import ClickHouseWriter
 from sinks.migrate import migrate
 from sinks.settings import ClickHouseSettings
-from sinks.tables import BalancesTable, ConversationsTable, DeadLettersTable, RollupsTable
+from sinks.tables.accounts import BalancesTable
+from sinks.tables.dead_letters import DeadLettersTable
+from sinks.tables.usage import ConversationsTable, RollupsTable
 from tests.documents import DEPLOY, known_series, metrics_in, series_with_labels
 from tests.integration.sink_scene import HOUR, NOW_MS, balance, charge, charges, dead_letter, rollup, rollups
 from tests.servers import ClickHouseServer
@@ -64,7 +67,7 @@ def client(clickhouse: ClickHouseServer, database: str) -> Iterator[Client]:
     priced = decode_charges(charges(charge(ACCOUNT, "a1"), charge(ACCOUNT, "a2"), charge("beta", "b1")))
     writer.insert(ConversationsTable(), ConversationsTable().columns_of(priced))
     for row in (balance(ACCOUNT, 501_500_000), balance("beta", 2_250_000)):
-        writer.insert(BalancesTable(), BalancesTable().columns_of(decode_balance(row)))
+        writer.insert(BalancesTable(), BalancesTable().columns_of(account_of(row)))
     letter = decode_dead_letter(dead_letter(7, b"\xff"))
     writer.insert(DeadLettersTable(), DeadLettersTable().columns_of(letter))
     with clickhouse_connect.get_client(

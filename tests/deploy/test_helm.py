@@ -15,7 +15,12 @@ TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in sorted((CHA
 EVERYTHING = "\n".join(TEMPLATES.values())
 VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
-FREE_FORM = {"rateCards", "kafka.settings", "worker.settings", "sink.settings", "worker.resources", "sink.resources"}
+PROCESSES = ("worker", "sink", "notifier")
+FREE_FORM = {
+    "rateCards",
+    "kafka.settings",
+    *(f"{name}.{part}" for name in PROCESSES for part in ("settings", "resources")),
+}
 
 
 def declared_values() -> set[str]:
@@ -80,7 +85,7 @@ def test_the_command_of_a_container_is_understood(command: list[str]) -> None:
 
 def test_every_process_runs_as_the_image_has_it() -> None:
     """User, port and data folder are those of the Dockerfile; probes ask for what the processes serve."""
-    assert len(commands()) == 5
+    assert len(commands()) == 6
     (user,) = re.findall(r"useradd --uid (\d+)", DOCKERFILE)
     (port,) = re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.M)
     (folder,) = re.findall(r"CREDITSTREAM_DATA_FOLDER=(\S+)", DOCKERFILE)
@@ -123,6 +128,7 @@ def test_helm_renders_the_chart(tmp_path: Path) -> None:
         "worker.acceptNewState=true",
         "clickhouse.passwordSecret=s",
         "kafka.passwordSecret=s",
+        "notifier.endpointsSecret=s",
     ]
     switched_on = [part for option in options for part in ("--set", option)]
     done = subprocess.run(
@@ -133,4 +139,4 @@ def test_helm_renders_the_chart(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\nkind: ") == 9
+    assert done.stdout.count("\nkind: ") == 11

@@ -54,6 +54,8 @@ def test_prometheus_scrapes_services_of_compose_where_they_listen() -> None:
     assert {port for _, port in targets} == {"8080"}
     for name, port in targets:
         assert re.search(rf'\n  {name}:\n(?:    .*\n)*?    ports: \["127\.0\.0\.1:\d+:{port}"\]', COMPOSE)
+    for name, port in re.findall(r"names: \[(\w+)\], type: A, port: (\d+)", CONFIG):
+        assert re.search(rf'\n  {name}:\n(?:    .*\n)*?    ports: \["127\.0\.0\.1:\d+:{port}"\]', COMPOSE)
     for rules in re.findall(r"^  - (\S+)$", CONFIG, re.M):
         assert (FOLDER / rules).exists()
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 FOUND_CODE = 77
 LONGEST_BYTES = 16_384
 _WATCHED = ("schemas", "sinks", "stream", "tests.simulation", "json")
-_JSON_KINDS = ("usage", "command", "rate-card", "dead-letters")
+_JSON_KINDS = ("usage", "command", "rate-card", "alerts", "refill-requests", "bills", "dead-letters")
 _STALLED_SECONDS = 120
 _MOST_MIB = 4_096
 

@@ -122,6 +122,11 @@ JUDGES: dict[str, Callable[[bytes], str]] = {
     "charges": judge_fed(_TOPICS.charges),
     "rollups": judge_fed(_TOPICS.rollups),
     "balances": judge_fed(_TOPICS.balances_changelog),
+    "lots": judge_fed(_TOPICS.lots_changelog),
+    "ledger": judge_fed(_TOPICS.ledger),
+    "alerts": judge_fed(_TOPICS.alerts),
+    "refill-requests": judge_fed(_TOPICS.refill_requests),
+    "bills": judge_fed(_TOPICS.bills),
     "dead-letters": judge_fed(_TOPICS.dead_letters),
 }
 """By what the bytes are meant to be: each takes bytes, asserts what must hold, and says what became of them."""

@@ -4,7 +4,10 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from schemas.usage import LARGEST_EVENT_BYTES
+from tests.ledger_rows import low_alert, notice
 from tests.unit.booking_scene import CARD, JsonObject, grant, top_up, usage
 
 
@@ -108,6 +111,11 @@ RECIPES = (
     Recipe("charges", "unreadable", "nested", lambda: b"\x91" * LARGEST_EVENT_BYTES),
     Recipe("charges", "unreadable", "charges_nested", lambda: b"\x95\x00\x01\x00\x00" + b"\x91" * LARGEST_EVENT_BYTES),
     Recipe("rollups", "unreadable", "rows_of_nothing", lambda: b"\x93\x00\x01\xdd\x00\x0f\xff\xff" + _NILS),
+    Recipe("ledger", "unreadable", "lines", lambda: _entries(b"\n" * LARGEST_EVENT_BYTES)),
+    Recipe("ledger", "unreadable", "amount", lambda: _entries(b'["a",1,"granted","' + _DIGITS.encode() + b'"]')),
+    Recipe("ledger", "unreadable", "nested", lambda: _entries(b'["a",1,"granted",' + b"[" * _DEEP)),
+    Recipe("alerts", "unreadable", "amount", lambda: _with(_alert(), "data.remaining_credits", f'"{_DIGITS}"')),
+    Recipe("alerts", "unreadable", "exponent", lambda: _with(_alert(), "data.remaining_credits", f'"1e{_DIGITS[:9]}"')),
     Recipe("dead-letters", "unreadable", "nested", lambda: b'{"reason":' + b"[" * _DEEP),
 )  # fmt: skip
 
@@ -115,3 +123,14 @@ RECIPES = (
 def _card_of(nodes: int) -> bytes:
     prices = ",".join(f'"n{number}":{_PRICE}' for number in range(nodes))
     return ('{"version":"v","effective_at":"2025-06-01T00:00:00Z","prices":{' + prices + "}}").encode()
+
+
+def _entries(lines: bytes) -> bytes:
+    """A record of the ledger with a hash before each of its lines, as far as a record has room."""
+    hashes = bytes(32) * (lines.count(b"\n") + 1)
+    return msgspec.msgpack.encode([0, 1, 0, hashes[: LARGEST_EVENT_BYTES - len(lines)], lines])
+
+
+def _alert() -> JsonObject:
+    alert: JsonObject = json.loads(notice(low_alert(1)))
+    return alert

@@ -11,8 +11,8 @@ from tests.hostile.fragments import FRAGMENTS, NAMES
 from tests.hostile.judged import JUDGES
 from tests.hostile.mutations import Change, changed, randomly_changed
 
-JSON_KINDS = ("usage", "command", "rate-card", "dead-letters")
-PACKED_KINDS = ("charges", "rollups", "balances")
+JSON_KINDS = ("usage", "command", "rate-card", "alerts", "refill-requests", "bills", "dead-letters")
+PACKED_KINDS = ("charges", "rollups", "balances", "lots", "ledger")
 
 pieces = st.one_of(
     st.sampled_from(FRAGMENTS),

@@ -69,6 +69,8 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "rate-card": _rate_card,
     "charges": _fed(TOPICS.charges),
     "rollups": _fed(TOPICS.rollups),
+    "ledger": _fed(TOPICS.ledger),
+    "alerts": _fed(TOPICS.alerts),
     "dead-letters": _fed(TOPICS.dead_letters),
 }
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -102,6 +102,21 @@ class EngineScene:
             self._sent[key] += 1
         assert producer.flush(WAIT_SECONDS) == 0
 
+    def ask_for(self, offsets: Iterable[int], *, partition: int = 0) -> None:
+        """Send records to the second input that ask for those of the first."""
+        producer = Producer({**self.config.kafka, "linger.ms": 0})
+        for offset in offsets:
+            producer.produce(self.few, f"find {offset}", "finder", partition)
+            self._sent["finder"] += 1
+        assert producer.flush(WAIT_SECONDS) == 0
+
+    def assert_found(self, asked: Sequence[int]) -> None:
+        """Those asked for were found, in their order, in the checkpoint that booked them, and once."""
+        bookings = self.bookings()
+        booked_in = {each.offset: each.version for each in bookings if each.topic == self.many}
+        found = [each.found for each in bookings if each.topic == self.few]
+        assert found == [[booked_in[offset]] for offset in asked]
+
     def broadcast_value(self, value: str) -> None:
         """Write a value to the broadcast topic."""
         producer = Producer({**self.config.kafka, "linger.ms": 0})
@@ -149,7 +164,7 @@ class EngineScene:
 
     def make_processor(self, number: int) -> TallyProcessor:
         """The empty processor of a partition."""
-        made = TallyProcessor(self.output, self.changelog, self.journal, lambda record: self.escape(record))
+        made = TallyProcessor(self.output, self.changelog, self.journal, lambda record: self.escape(record), self.many)
         self.processors[number] = made
         self.take_overs += 1
         return made
@@ -209,7 +224,7 @@ class EngineScene:
         compacted = name in (self.config.progress_topic, self.config.broadcast_topic, *self.config.state_topics)
         # Tests delete records of compacted topics too, which the broker refuses without the second policy.
         config = {"cleanup.policy": "compact,delete", "retention.ms": "-1"} if compacted else {}
-        if name in self.config.inputs:
+        if name in (*self.config.inputs, self.journal):
             config["message.timestamp.type"] = "LogAppendTime"
         if name == self.output:
             config["max.message.bytes"] = str(self._largest_output_bytes)

@@ -13,17 +13,19 @@ from clickhouse_connect.driver import Client
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from schemas.balance import Balance
+from schemas.account import AccountRow
 from schemas.charge import Charge, ChargeBatch
 from schemas.codec import encode_json, encode_packed
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.identifiers import Account, Agent, Conversation, EventId, Node, RateCardVersion
 from schemas.rollup import Rollup, RollupBatch
 from schemas.topics import TopicNames
+from sinks.feeds import TABLES
 from sinks.lag import LagWatch
 from sinks.metrics import SinkMetrics
 from sinks.service import make_worker
 from sinks.settings import ClickHouseSettings, SinkSettings
+from tests.ledger_rows import packed
 from tests.servers import ClickHouseServer, KafkaServer
 
 PARTITIONS = 2
@@ -81,8 +83,13 @@ def rollups(*rows: Rollup, version: int = 1) -> bytes:
 
 
 def balance(account: str, charged: int, *, version: int = 1) -> bytes:
-    """A row of the balances' changelog: 500 credits granted."""
-    return encode_packed(Balance(Account(account), 500_000_000, charged, 2, 1, 1, NOW_MS - 1000, NOW_MS, version))
+    """A row of the balances' changelog: 500 credits granted, what they do not cover is owed."""
+    burned, granted = min(charged, 500_000_000), 500_000_000
+    row = AccountRow(Account(account), granted=granted, burned=burned, held=granted - burned, charged=charged)
+    row.owed, row.balance = charged - burned, granted - charged
+    row.events, row.messages, row.grants = 2, 1, 1
+    row.opened_at_ms, row.updated_at_ms, row.version = NOW_MS - 1000, NOW_MS, version
+    return packed(row)
 
 
 def dead_letter(offset: int, value: bytes) -> bytes:
@@ -139,8 +146,8 @@ class Scene:
         fields = msgspec.structs.asdict(self.settings) | msgspec.structs.asdict(self.clickhouse_settings)
         return {f"CREDITSTREAM_{name.upper()}": str(value) for name, value in fields.items()}
 
-    def write(self, topic: str, *values: bytes, key: bytes | None = None, partition: int = 0) -> None:
-        """One committed transaction."""
+    def write(self, topic: str, *values: bytes | None, key: bytes | None = None, partition: int = 0) -> None:
+        """One committed transaction; None is a tombstone."""
         self._begin(topic, values, key, partition)
         self._producer.commit_transaction(30)
         self._ends |= self._produced
@@ -153,7 +160,7 @@ class Scene:
         self._producer.abort_transaction(30)
         self._produced.clear()
 
-    def _begin(self, topic: str, values: tuple[bytes, ...], key: bytes | None, partition: int) -> None:
+    def _begin(self, topic: str, values: tuple[bytes | None, ...], key: bytes | None, partition: int) -> None:
         self._producer.begin_transaction()
         for value in values:
             self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)
@@ -193,6 +200,11 @@ class Scene:
             topics.dead_letters,
             topics.sink_dead_letters,
             topics.balances_changelog,
+            topics.lots_changelog,
+            topics.ledger,
+            topics.alerts,
+            topics.refill_requests,
+            topics.bills,
         )
         places = [TopicPartition(name, number) for name in names for number in range(PARTITIONS)]
         return {
@@ -225,10 +237,9 @@ class Scene:
 
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every table as it shows itself, replaced rows left out."""
-        tables = ("balances", "rollups", "conversations", "charges", "dead_letters")
         return {
-            table: self.rows(f"SELECT * FROM {table} FINAL ORDER BY tuple(*)")  # noqa: S608 - our own names
-            for table in tables
+            table.name: self.rows(f"SELECT * FROM {table.name} FINAL ORDER BY ALL")  # noqa: S608 - our own names
+            for table in TABLES
         }
 
 

@@ -6,9 +6,9 @@ import msgspec
 from confluent_kafka import Message
 from msgspec import Struct
 
-from stream.engine.lane import Run
+from stream.engine.lane import FEW, Run
 from stream.engine.outbox import Record
-from stream.engine.processor import NEVER_MS
+from stream.engine.processor import NEVER_MS, LookUp
 from stream.engine.tables import Table
 
 TIMER = "timer"
@@ -32,6 +32,25 @@ class Booking(Struct, frozen=True):
     sequence: int
     appended_ms: int
     broadcast: str
+    found: list[int] = []
+    """Of a record that asks for another: the checkpoints in which that was booked."""
+
+
+class BookingLookUp:
+    """Looks for the booking of a record of the first input."""
+
+    def __init__(self, topic: str, place: int, of_topic: str) -> None:
+        self.topic = topic
+        self.place = place
+        self.found: list[int] = []
+        self._of_topic = of_topic
+
+    def places(self, value: bytes) -> tuple[int, int] | None:
+        booking = decode_booking(value)
+        return (booking.offset, booking.offset) if booking.topic == self._of_topic else None
+
+    def take(self, values: Sequence[bytes]) -> None:
+        self.found = [decode_booking(value).version for value in values]
 
 
 class Journal:
@@ -72,10 +91,18 @@ class Journal:
 
 
 class TallyProcessor:
-    """Books one record after the other, and a timer at `due_ms`; `escape` may raise in the middle of a batch."""
+    """Books one record after the other, and a timer at `due_ms`; `escape` may raise in the middle of a batch.
+
+    A record of the second input, `find OFFSET`, is booked with where that one of the first input was booked.
+    """
 
     def __init__(
-        self, output: str, changelog: str, journal: str, escape: Callable[[Message], None] = lambda _: None
+        self,
+        output: str,
+        changelog: str,
+        journal: str,
+        escape: Callable[[Message], None] = lambda _: None,
+        asked_of: str = "",
     ) -> None:
         self.table: Table[str, Tally] = Table(
             changelog, lambda row: row.name.encode(), msgspec.json.encode, lambda key: key.decode(), decode_tally
@@ -88,7 +115,9 @@ class TallyProcessor:
         self.due_ms = NEVER_MS
         self._output = output
         self._escape = escape
+        self._asked_of = asked_of
         self._bookings: list[Booking] = []
+        self._answers: dict[int, list[int]] = {}
 
     @property
     def total(self) -> int:
@@ -103,6 +132,17 @@ class TallyProcessor:
                 self._fire(version, clock_ms)
                 self._book(record, version)
         return clock_ms
+
+    def look_ups(self, runs: Sequence[Run]) -> Sequence[LookUp]:
+        asked = [_asked_for(record) for which, records in runs if which == FEW for record in records]
+        return [
+            BookingLookUp(self._output, offset, self._asked_of)
+            for offset in asked
+            if offset is not None and not self._held(offset)
+        ]
+
+    def answer(self, look_ups: Sequence[LookUp]) -> None:
+        self._answers = {each.place: each.found for each in look_ups if isinstance(each, BookingLookUp)}
 
     def drain(self, version: int, booked_at_ms: int) -> list[Record]:  # noqa: ARG002  the protocol's
         bookings, self._bookings = self._bookings, []
@@ -138,8 +178,23 @@ class TallyProcessor:
                 len(self._bookings),
                 record.timestamp()[1],
                 str(self.broadcast),
+                self._found(record),
             )
         )
+
+    def _held(self, offset: int) -> list[int]:
+        """The checkpoints of what is not drained yet."""
+        return [each.version for each in self._bookings if (each.topic, each.offset) == (self._asked_of, offset)]
+
+    def _found(self, record: Message) -> list[int]:
+        asked = None if record.topic() == self._asked_of else _asked_for(record)
+        return [] if asked is None else self._held(asked) or self._answers.get(asked, [])
+
+
+def _asked_for(record: Message) -> int | None:
+    """The offset of the record that this one asks for."""
+    word, _, offset = (record.value() or b"").partition(b" ")
+    return int(offset) if word == b"find" else None
 
 
 decode_tally = msgspec.json.Decoder(Tally).decode

@@ -37,7 +37,15 @@ def test_views_have_the_columns_that_the_documents_name(clickhouse: ClickHouseSe
         ).result_rows
     there = {table: set(names) for table, names in columns}
     assert {name for (name,) in views} == VIEWS.keys()
-    for view in ("current_balances", "usage_by_hour", "conversations_by_day"):
+    for view in (
+        "current_balances",
+        "credit_lots",
+        "alerts_sent",
+        "refills_asked",
+        "bill_lines",
+        "usage_by_hour",
+        "conversations_by_day",
+    ):
         assert set(VIEWS[view].split(", ")) == there[view]
     for view, told in VIEWS.items():
         assert set(re.findall(r"\b[a-z]+_[a-z]+\b", told)) <= there[view]

@@ -5,9 +5,11 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from stream.engine import ticks
 from stream.engine.processor import NEVER_MS
 from stream.engine.ticks import BEHIND_MS
 from tests.integration.engine_life import live
@@ -30,8 +32,13 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def test_rule_16_a_timer_fires_without_traffic_and_its_clock_outlives_the_worker(engine: EngineScene) -> None:
-    """Rule 16: once, in a checkpoint of its own; afterwards the partition is as idle as before."""
+@pytest.mark.parametrize("ahead_seconds", [0, 3_600])
+def test_rule_16_a_timer_fires_without_traffic_and_its_clock_outlives_the_worker(
+    engine: EngineScene, monkeypatch: pytest.MonkeyPatch, ahead_seconds: int
+) -> None:
+    """Rule 16: once, in a checkpoint of its own, whatever the wall says; then the partition is as idle as before."""
+    wall = SimpleNamespace(time_ns=lambda: time.time_ns() + ahead_seconds * 1_000_000_000)
+    monkeypatch.setattr(ticks, "time", wall)
     due_ms = now_ms() + SHORT_MS
 
     async def story() -> None:

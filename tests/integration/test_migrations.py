@@ -201,6 +201,11 @@ def test_partitions_are_functions_of_the_sorting_key(settings: ClickHouseSetting
     keys = {name: (partition, sorting) for name, partition, sorting in rows if name != "schema_migrations"}
     assert keys == {
         "balances": ("", "account"),
+        "lots": ("", "account, lot"),
+        "ledger": ("", "account, sequence"),
+        "alerts": ("toYYYYMM(at)", "account, at, id"),
+        "refill_requests": ("", "account, number, attempt"),
+        "bills": ("", "account, period_end, line"),
         "rollups": ("toYYYYMM(hour)", "account, hour, channel, agent, node, segment"),
         "conversations": ("toYYYYMM(day)", "account, day, agent, conversation"),
         "charges": ("toYYYYMM(occurred_at)", "account, occurred_at, source, id"),

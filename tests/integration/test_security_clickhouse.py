@@ -26,13 +26,39 @@ from tests.servers import ClickHouseServer
 ACCESS_DENIED, READONLY = 497, 164
 NOBODY = ""
 ROLES = ("writer", "auditor", "analyst", "grafana", "tenant")
-TENANT_VIEWS = ("current_balances", "usage_by_hour", "conversations_by_day", "priced_events")
-TENANT_TABLES = ("balances", "rollups", "conversations", "charges")
+TENANT_VIEWS = (
+    "current_balances",
+    "usage_by_hour",
+    "conversations_by_day",
+    "credit_lots",
+    "alerts_sent",
+    "refills_asked",
+    "bill_lines",
+    "ledger_entries",
+    "priced_events",
+)
+GRAFANA_VIEWS = TENANT_VIEWS[:7]
+TENANT_TABLES = (
+    "balances",
+    "rollups",
+    "conversations",
+    "charges",
+    "lots",
+    "ledger",
+    "alerts",
+    "refill_requests",
+    "bills",
+)
 ROWS = (
     "INSERT INTO {db}.balances (account, granted_credits, version) VALUES ('acme', 500, 1), ('rival', 700, 1)",
     "INSERT INTO {db}.rollups (account, hour, events, version) VALUES ('acme', 0, 3, 1), ('rival', 0, 4, 1)",
     "INSERT INTO {db}.conversations (account, conversation, version) VALUES ('acme', 'c1', 1), ('rival', 'c2', 1)",
     "INSERT INTO {db}.charges (account, id, version) VALUES ('acme', 'e1', 1), ('rival', 'e2', 1)",
+    "INSERT INTO {db}.lots (account, version) VALUES ('acme', 1), ('rival', 1)",
+    "INSERT INTO {db}.ledger (account, version) VALUES ('acme', 1), ('rival', 1)",
+    "INSERT INTO {db}.alerts (account, version) VALUES ('acme', 1), ('rival', 1)",
+    "INSERT INTO {db}.refill_requests (account, version) VALUES ('acme', 1), ('rival', 1)",
+    "INSERT INTO {db}.bills (account, version) VALUES ('acme', 1), ('rival', 1)",
     "INSERT INTO {db}.dead_letters (topic, account, value, version) VALUES ('usage.events', 'rival', 'raw', 1)",
 )
 WRITES = (
@@ -202,7 +228,9 @@ def test_an_analyst_and_grafana_read_every_account(place: InProcess | Server) ->
     """The views, as the dashboard and the command line ask them; the analyst the tables as well."""
     views = of_each("SELECT DISTINCT account FROM {db}.$ ORDER BY account", TENANT_VIEWS)
     assert [answer.rows for answer in place.ask_as("analyst", *views)] == [[["acme"], ["rival"]]] * len(views)
-    assert [answer.rows for answer in place.ask_as("grafana", *views[:3])] == [[["acme"], ["rival"]]] * 3
+    assert [answer.rows for answer in place.ask_as("grafana", *views[: len(GRAFANA_VIEWS)])] == [
+        [["acme"], ["rival"]]
+    ] * len(GRAFANA_VIEWS)
     letters = "SELECT ingested_at, reason, account, detail, fix, topic, partition, offset FROM {db}.rejected_input"
     assert [len(place.ask_as(role, letters)[0].rows) for role in ("analyst", "grafana")] == [1, 1]
 
@@ -257,7 +285,7 @@ def test_an_auditor_reads_everything_and_writes_what_it_found_alone(place: InPro
     reads = of_each("SELECT count() FROM {db}.$", [*tables, "reconciliations"])
     inserted, *counted = place.ask_as("auditor", "INSERT INTO {db}.reconciliations (partition) VALUES (1)", *reads)
     assert inserted.code == 0
-    assert [answer.rows for answer in counted] == [[["2"]]] * 4 + [[["1"]]] * 2
+    assert [answer.rows for answer in counted] == [[["2"]]] * len(TENANT_TABLES) + [[["1"]]] * 2
     assert refused(place.ask_as("auditor", *WRITES, *of_each("INSERT INTO {db}.$ (version) VALUES (9)", tables)))
 
 

@@ -19,9 +19,10 @@ from confluent_kafka import Consumer
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.ports import free_port
 from schemas.topics import TopicNames
+from sinks.feeds import feeds
 from sinks.intake import CommitFailedError, KafkaIntake
 from sinks.migrate import migrate
-from sinks.tables import ChargesTable
+from sinks.tables.usage import ChargesTable
 from tests.integration.sink_scene import (
     HOUR,
     PARTITIONS,
@@ -34,6 +35,18 @@ from tests.integration.sink_scene import (
     dead_letter,
     rollup,
     rollups,
+)
+from tests.ledger_rows import (
+    FOURTH_MS,
+    SEPTEMBER_MS,
+    Chain,
+    account_row,
+    asked,
+    closed_bill,
+    lot,
+    low_alert,
+    notice,
+    packed,
 )
 from tests.servers import ClickHouseServer, KafkaServer
 
@@ -70,6 +83,25 @@ def fill(scene: Scene) -> None:
     )
     scene.write(topics.charges, charges(charge("acme", "b1", hour=HOUR + 24, offset=12), version=5), partition=1)
     scene.write(topics.dead_letters, dead_letter(7, b"\xff\x00{"))
+    fill_ledger(scene)
+
+
+def fill_ledger(scene: Scene) -> None:
+    """Lots, entries and notices: an account's first lot, and a lot that was forgotten, with the account's own rows."""
+    topics, chain = scene.topics, Chain("gamma")
+    chain.granted("free:gamma", 500, at_ms=SEPTEMBER_MS)
+    chain.burned("free:gamma", 20, at_ms=FOURTH_MS, event="e1", offset=77)
+    first, bought = (lot("free:gamma", "free", 500, account="gamma"), lot("bought", "top_up", 200, account="gamma"))
+    row = account_row(chain, first_lot=lot("free:gamma", "free", 500, account="gamma", spent=20), version=6)
+    scene.write(topics.lots_changelog, b"claim", key=b"\0claim")
+    scene.write(topics.balances_changelog, packed(row), key=b"gamma")
+    scene.write(topics.lots_changelog, packed(first), key=b'["gamma","free:gamma"]')
+    scene.write(topics.lots_changelog, packed(bought), key=b'["gamma","bought"]')
+    scene.write(topics.lots_changelog, None, key=b'["gamma","bought"]')
+    scene.write(topics.ledger, chain.batch(version=6))
+    scene.write(topics.alerts, notice(low_alert(1, account="gamma"), version=6), key=b"gamma")
+    scene.write(topics.refill_requests, notice(asked(1, 1, account="gamma"), version=6), key=b"gamma")
+    scene.write(topics.bills, notice(closed_bill(account="gamma"), version=6), key=b"gamma")
 
 
 def test_every_table_shows_exactly_what_was_written(scene: Scene) -> None:
@@ -84,6 +116,7 @@ def test_every_table_shows_exactly_what_was_written(scene: Scene) -> None:
     ) == [
         ("acme", Decimal("-0.000001"), Decimal(500), Decimal("500.000001"), 2),
         ("beta", Decimal(500), Decimal(500), Decimal(0), 2),
+        ("gamma", Decimal(480), Decimal(500), Decimal(20), 0),
     ]
     assert scene.rows("SELECT node, hour, events, messages, quantity, credits FROM usage_by_hour ORDER BY node") == [
         ("code", MIDNIGHT, 1, 1, Decimal(2), Decimal("0.25")),
@@ -103,6 +136,37 @@ def test_every_table_shows_exactly_what_was_written(scene: Scene) -> None:
     assert scene.rows("SELECT reason, topic, partition, offset, hex(key), hex(value) FROM rejected_input") == [
         ("not_utf8", "usage.events", 1, 7, "FE", "FF007B")
     ]
+
+
+def test_the_ledger_s_tables_show_exactly_what_was_written(scene: Scene) -> None:
+    """The newest of a lot's two rows counts; a lot that the worker forgot stays."""
+    fill_ledger(scene)
+    with scene.sink() as sink:
+        scene.await_written()
+        assert sink.error is None
+    assert scene.rows("SELECT lot, kind, spent_credits, held_credits FROM credit_lots ORDER BY lot") == [
+        ("bought", "top_up", Decimal(0), Decimal(200)),
+        ("free:gamma", "free", Decimal(20), Decimal(480)),
+    ]
+    entries = scene.rows(
+        "SELECT sequence, kind, change_credits, balance_credits, event, occurred_at, partition, offset, place"
+        " FROM ledger_entries ORDER BY sequence"
+    )
+    assert entries == [
+        (1, "granted", Decimal(500), Decimal(500), "", None, 2, 0, 0),
+        (2, "burned", Decimal(-20), Decimal(480), "test e1", MIDNIGHT, 2, 77, 1),
+    ]
+    chained = "SELECT l.hash = b.head FROM ledger AS l JOIN balances AS b ON l.account = b.account AND l.sequence = 2"
+    assert scene.rows(f"{chained} WHERE b.sequence = l.sequence") == [(True,)]
+    assert scene.rows("SELECT alert, threshold, level_credits, remaining_credits FROM alerts_sent") == [
+        ("threshold", "20%", Decimal(200), Decimal(150))
+    ]
+    assert scene.rows("SELECT number, attempt, credits FROM refills_asked") == [(1, 1, Decimal(100))]
+    assert scene.rows("SELECT line, credits, amount_minor, currency FROM bill_lines ORDER BY line") == [
+        (1, Decimal(30), 150, "EUR"),
+        (2, Decimal(-2), -10, "EUR"),
+    ]
+    assert scene.rows("SELECT open_bill, refill_states, head != '' FROM balances FINAL") == [([], {}, True)]
 
 
 def test_reading_everything_again_changes_nothing(scene: Scene) -> None:
@@ -203,7 +267,7 @@ def test_a_sink_without_clickhouse_waits_in_its_group_and_goes_on(scene: Scene, 
         await_true(lambda: sink.value("buffered_rows") >= 10, lambda: "nothing buffered")
         assert sink.metrics.why_not_ready() == "ClickHouse takes no rows"
         assert sink.metrics.why_not_alive() is None
-        assert sink.value("assigned_partitions") == 5 * PARTITIONS
+        assert sink.value("assigned_partitions") == len(feeds(scene.topics)) * PARTITIONS
         assert sink.value("buffered_rows") <= 2 * 10 + 2
         assert scene.committed() == before
         gate.open()

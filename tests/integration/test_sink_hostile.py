@@ -20,6 +20,11 @@ def test_a_sink_gets_past_every_hostile_record_and_tells_each_that_it_cannot_rea
         "charges": scene.topics.charges,
         "rollups": scene.topics.rollups,
         "balances": scene.topics.balances_changelog,
+        "lots": scene.topics.lots_changelog,
+        "ledger": scene.topics.ledger,
+        "alerts": scene.topics.alerts,
+        "refill-requests": scene.topics.refill_requests,
+        "bills": scene.topics.bills,
         "dead-letters": scene.topics.dead_letters,
     }
     for kind, topic in topics.items():

@@ -100,4 +100,4 @@ def test_histories_book_every_kind_of_operation_and_entry() -> None:
     play()
     assert [kind for kind, count in booked.items() if count == 0 and kind != "again"] == []
     assert len(booked) == 16
-    assert len(entries) == 12
+    assert len(entries) == 18

@@ -10,7 +10,6 @@ from confluent_kafka import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.rate_card_file import read_rate_card
 from producers.workload import workload_records
 from producers.workload_settings import WorkloadSettings
 from schemas.account import AccountRow
@@ -18,6 +17,7 @@ from schemas.codec import encode_json
 from schemas.ledger import verify_chain
 from schemas.lot import Lot
 from schemas.notice_events import NoticeEvent
+from schemas.rate_card_file import read_rate_card
 from stream.engine.lane import FEW, MANY
 from stream.engine.murmur2 import partition_for
 from stream.rules.ledger.clock import turn_months

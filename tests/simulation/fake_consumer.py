@@ -1,9 +1,9 @@
 """confluent_kafka's Consumer over the fake cluster, as far as the worker uses it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from tests.simulation.fake_kafka import cluster_at
@@ -114,9 +114,10 @@ class FakeConsumer:
                 return messages
             if self._scheduler.now < self._cluster.down_until:
                 left = min(left, max(self._cluster.down_until - self._scheduler.now, 1e-6))
-            # What was skipped is fetched before long, whether or not more comes.
-            waits = any(map(self._has_news, self._fetches.values()))
-            self._scheduler.wait(min(left, 0.005) if waits else left, self._watch)
+            elif any(map(self._has_news, self._fetches.values())):
+                # What was skipped is fetched before long, whether or not more comes.
+                left = min(left, 0.005)
+            self._scheduler.wait(left, self._watch)
 
     def get_watermark_offsets(
         self, partition: TopicPartition, timeout: float = 10.0, cached: bool = False
@@ -157,11 +158,12 @@ class FakeConsumer:
         if now < self._cluster.down_until:
             return []
         fetches = [fetch for fetch in self._fetches.values() if not fetch.paused and now >= fetch.log.away_until]
-        self._scheduler.random.shuffle(fetches)
+        random = self._scheduler.random
+        if len(fetches) > 1:
+            random.shuffle(fetches)
         messages: list[Message] = []
         for fetch in fetches:
-            late = now - fetch.served_at
-            if late < _MOST_SKIPPED_SECONDS and self._scheduler.random.random() < 0.2:
+            if now - fetch.served_at < _MOST_SKIPPED_SECONDS and random.random() < 0.2:
                 continue
             messages += self._of(fetch, most - len(messages))
             if len(messages) >= most:
@@ -174,6 +176,8 @@ class FakeConsumer:
         fetch.look(self._scheduler.now)
         if not log.start <= fetch.offset <= log.high:
             return self._out_of_range(fetch)
+        if fetch.offset == fetch.told_end == log.high:
+            return []
         entries, fetch.offset = log.read(fetch.offset, most, committed=self._committed)
         messages = [_message(log, entry) for entry in entries]
         end = log.stable if self._committed else log.high
@@ -230,7 +234,7 @@ class FakeConsumer:
         for (topic, partition), fetch in self._fetches.items():
             ends = {"ls_offset": fetch.log.stable, "hi_offset": fetch.log.high}
             topics.setdefault(topic, {"partitions": {}})["partitions"][str(partition)] = ends
-        self._tell_statistics(json.dumps({"topics": topics}))
+        self._tell_statistics(msgspec.json.encode({"topics": topics}).decode())
 
 
 def _message(log: FakeLog, entry: Entry) -> Message:

@@ -78,6 +78,18 @@ class FakeKafka:
         """The broker's clock, in milliseconds since 1970."""
         return int(self.scheduler.wall_seconds * 1_000)
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether any of it is away, or a transaction has not ended."""
+        now = self.scheduler.now
+        if now < self.down_until:
+            return True
+        for logs in self.topics.values():
+            for log in logs:
+                if log.stable < log.high or now < log.away_until:
+                    return True
+        return False
+
     # --- reaching it ---
 
     def reach(self, seconds: float) -> None:

@@ -78,10 +78,11 @@ class FakeLog:
         """The records from an offset on that a reader may see, and where it stands after them."""
         found: list[Entry] = []
         end = self.stable if committed else self.high
+        hidden = (Fate.OPEN, Fate.ABORTED, Fate.MARKER) if committed else (Fate.MARKER,)
         while offset < end and len(found) < most:
             entry = self.entries[offset]
             offset += 1
-            if not entry.gone and entry.fate is not Fate.MARKER and (not committed or entry.fate is Fate.COMMITTED):
+            if not entry.gone and entry.fate not in hidden:
                 found.append(entry)
         return found, offset
 

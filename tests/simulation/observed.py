@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.charge import Charge
-from schemas.codec import decode_balance, decode_charges, decode_dead_letter, decode_rollups
+from schemas.codec import decode_charges, decode_dead_letter, decode_rollups
 from schemas.topics import TopicNames
+from tests.simulation.observed_ledger import LedgerReader
 from tests.simulation.oracle_records import (
-    BalanceTotals,
     ChargeFacts,
     ConversationKey,
     Figures,
@@ -24,8 +24,12 @@ _DAY_US = 86_400_000_000
 
 @dataclass
 class Observed(Figures):
-    """The outputs of a worker; `doubled` names records that were charged more than once."""
+    """The outputs of a worker; `doubled` names records that were charged more than once.
 
+    `broken` says which account's rows or entries contradict each other, or what accounts were told twice.
+    """
+
+    broken: list[str] = field(default_factory=list)
     doubled: list[Place] = field(default_factory=list)
     versions: dict[tuple[str, int], list[int]] = field(default_factory=dict)
 
@@ -33,12 +37,13 @@ class Observed(Figures):
 def read_outputs(
     bootstrap_servers: str, topics: TopicNames, partitions: int | Sequence[int], observed: Observed | None = None
 ) -> Observed:
-    """Everything committed in balances, charges, rollups and dead letters, of so many partitions or of these."""
+    """Everything committed of the ledger, charges, rollups and dead letters, of so many partitions or of these."""
     observed = Observed() if observed is None else observed
     charged: set[Place] = set()
+    ledger = LedgerReader(observed, observed.versions, observed.broken)
     rows: dict[tuple[RollupKey, int], tuple[int, RollupTotals]] = {}
     readers: dict[str, Callable[[Message], None]] = {
-        topics.balances_changelog: lambda message: _balance(observed, message),
+        **ledger.readers(topics),
         topics.charges: lambda message: _charges(observed, charged, topics, message),
         topics.rollups: lambda message: _rollups(rows, message),
         topics.dead_letters: lambda message: _dead_letter(observed, message),
@@ -49,6 +54,7 @@ def read_outputs(
     for (key, _), (_, totals) in rows.items():
         before = observed.rollups.get(key, RollupTotals(0, 0, 0, 0))
         observed.rollups[key] = RollupTotals(*(one + other for one, other in zip(before, totals, strict=True)))
+    ledger.finish()
     return observed
 
 
@@ -82,17 +88,6 @@ def read_topic(
     finally:
         consumer.close()
     return messages
-
-
-def _balance(observed: Observed, message: Message) -> None:
-    key, value = message.key(), message.value()
-    if key is None or key.startswith(b"\0") or value is None:
-        return
-    row = decode_balance(value)
-    observed.versions.setdefault(("balances", message.partition() or 0), []).append(row.version)
-    observed.balances[row.account] = BalanceTotals(
-        row.granted_microcredits, row.charged_microcredits, row.events, row.messages, row.grants
-    )
 
 
 def _charges(observed: Observed, charged: set[Place], topics: TopicNames, message: Message) -> None:

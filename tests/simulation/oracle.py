@@ -22,9 +22,11 @@ __all__ = [
     "Figures",
     "OracleSettings",
     "RawRecord",
+    "book_on",
     "book_partition",
     "differences",
     "expect",
+    "merged",
     "read_all",
     "read_clickhouse",
     "read_rate_cards",
@@ -36,29 +38,39 @@ def expect(
     rate_cards: Iterable[bytes | str],
     settings: OracleSettings,
     expected: Expected | None = None,
+    until_ms: int = 0,
 ) -> Expected:
-    """What a system must show once it has booked these records under these rate cards (raw JSON values)."""
+    """What a system must show once it has booked these records under these rate cards (raw JSON values).
+
+    Its clock went on until `until_ms` without records.
+    """
     expected = Expected() if expected is None else expected
     cards = read_cards(rate_cards)
     ordered = sorted(records, key=lambda record: record.partition)
     for _, of_partition in groupby(ordered, key=lambda record: record.partition):
-        book_partition(_merged(list(of_partition)), expected, cards, settings)
+        book_partition(merged(list(of_partition)), expected, cards, settings, until_ms)
     return expected
 
 
 def book_partition(
-    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings
+    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings, until_ms: int = 0
 ) -> None:
     """Add one partition's records, in the order in which they are booked, to what is expected."""
     books = Books(expected, cards, settings)
+    book_on(books, records)
+    books.rest(until_ms)
+
+
+def book_on(books: Books, records: Iterable[RawRecord]) -> None:
+    """Book what comes after what the books of a partition hold."""
     for record in records:
         try:
             books.book(record)
         except Rejected as rejected:
-            expected.dead_letters[_place(record, settings)] = rejected.reason.value
+            books.expected.dead_letters[_place(record, books.settings)] = rejected.reason.value
 
 
-def _merged(records: list[RawRecord]) -> Iterable[RawRecord]:
+def merged(records: list[RawRecord]) -> Iterable[RawRecord]:
     """Both inputs of a partition by append time, commands first at a tie, each by offset."""
     by_offset = sorted(records, key=lambda record: record.offset)
     commands = [record for record in by_offset if record.topic_kind == "commands"]

@@ -1,14 +1,16 @@
 """The books of one partition: its clock, its memory of what it booked, and the figures it adds to."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from schemas.dead_letter import Reason
-from tests.simulation.oracle_checks import Gift, Usage, read_command, read_usage
+from tests.simulation.ledger_oracle.records import EventName, Reprice
+from tests.simulation.oracle_checks import Gift, Told, Usage, read_command, read_usage
 from tests.simulation.oracle_json import Rejected
+from tests.simulation.oracle_ledger import Correction, LedgerBooks
 from tests.simulation.oracle_numbers import MICROS
-from tests.simulation.oracle_prices import Card, Price, card_at
+from tests.simulation.oracle_prices import DEFAULT_LINE, Card, Price, card_at
 from tests.simulation.oracle_records import (
-    BalanceTotals,
     ChargeFacts,
     ConversationKey,
     Expected,
@@ -20,9 +22,7 @@ from tests.simulation.oracle_records import (
 )
 from tests.simulation.oracle_usual import read_usual
 
-FREE_GRANT = 500 * MICROS
 LARGEST_COST = 10**14
-LARGEST_TOTAL = 4 * 10**18
 _HOUR_US = 3600 * MICROS
 _DAY_US = 24 * _HOUR_US
 
@@ -35,27 +35,35 @@ class _Seen(NamedTuple):
 class Books:
     """Books the records of one partition, in order, into `expected`."""
 
-    def __init__(self, expected: Expected, cards: list[Card], settings: OracleSettings) -> None:
+    def __init__(
+        self,
+        expected: Expected,
+        cards: list[Card],
+        settings: OracleSettings,
+        remembers: Callable[[EventName], bool] | None = None,
+    ) -> None:
+        """With `remembers` no command voids or reprices any other event."""
         self.expected = expected
         self.cards = cards
         self.settings = settings
         self.now_ms = 0
         self.events: dict[Identity, _Seen] = {}
-        self.commands: dict[tuple[str, ...], _Seen] = {}
-        self._costs: dict[tuple[str, str, int], int] = {}
+        self.ledger = LedgerBooks(expected, remembers)
+        self._costs: dict[tuple[str, str, str, int], int] = {}
 
     def book(self, record: RawRecord) -> None:
         """The record is booked, dropped as a duplicate, or Rejected: then only the clock has moved."""
         self.now_ms = max(self.now_ms, record.timestamp_ms)
         if record.topic_kind == "commands":
-            command = read_command(record, self.settings)
-            if not isinstance(command, Gift):
-                # Agreed, and refused by the worker until it has the ledger.
-                raise Rejected(Reason.INVALID_FIELD)
-            self._book_command(command)
+            self._book_command(record, read_command(record, self.settings))
         else:
             usage = read_usual(record, self.settings)
             self._book_usage(record, usage if usage is not None else read_usage(record, self.settings))
+
+    def rest(self, until_ms: int) -> None:
+        """The clock goes on until then without records; what accounts are by then is expected."""
+        self.ledger.advance(max(self.now_ms, until_ms))
+        self.ledger.show()
 
     def _book_usage(self, record: RawRecord, usage: Usage) -> None:
         self._check_time(usage.occurred_at_us, self.settings.horizon_ms, Reason.OLDER_THAN_DEDUP_WINDOW)
@@ -68,10 +76,9 @@ class Books:
             self.expected.dropped_events += 1
             return
         self.events[identity] = _Seen(self.now_ms, usage)
-        booked = self.expected.balances.get(usage.account)
-        if booked is not None and booked.charged + cost > LARGEST_TOTAL:
-            raise Rejected(Reason.COST_TOO_LARGE)
         messages = int(price.counts_as_message)
+        event = EventName(usage.source, usage.id, record.partition, record.offset)
+        self.ledger.book_usage(usage.account, event, cost, messages, card.version, usage.occurred_at_us, self.now_ms)
         self.expected.charges[identity] = ChargeFacts(
             usage.agent,
             usage.conversation,
@@ -85,7 +92,6 @@ class Books:
             record.partition,
             record.offset,
         )
-        self._charge(usage.account, cost, messages)
         self._roll_up(usage, cost, messages)
 
     def _check_time(self, time_us: int, oldest_ms: int, too_old: Reason) -> None:
@@ -95,13 +101,16 @@ class Books:
             raise Rejected(too_old)
 
     def _price(self, usage: Usage) -> tuple[Card, Price, int]:
-        card = card_at(self.cards, usage.occurred_at_us)
+        # What is due before the event may change the plan, and with it the prices.
+        self.ledger.advance(self.now_ms)
+        line = self.ledger.line_at(usage.account, usage.occurred_at_us)
+        card = card_at(self.cards, line, usage.occurred_at_us)
         if card is None:
             raise Rejected(Reason.NO_RATE_CARD)
         price = card.prices.get(usage.node)
         if price is None:
             raise Rejected(Reason.UNKNOWN_NODE)
-        asked = (card.version, usage.node, usage.quantity_micros)
+        asked = (line, card.version, usage.node, usage.quantity_micros)
         cost = self._costs.get(asked, -1)
         if cost < 0:
             # Worked out once for each quantity: fractions take half of the oracle's time.
@@ -109,15 +118,6 @@ class Books:
         if cost > LARGEST_COST:
             raise Rejected(Reason.COST_TOO_LARGE)
         return card, price, cost
-
-    def _charge(self, account: str, cost: int, messages: int) -> None:
-        balance = self.expected.balances.get(account)
-        if balance is None:
-            balance = BalanceTotals(FREE_GRANT, 0, 0, 0, 1)
-            self.commands["grant", account, f"free:{account}"] = _Seen(self.now_ms, None)
-        self.expected.balances[account] = BalanceTotals(
-            balance.granted, balance.charged + cost, balance.events + 1, balance.messages + messages, balance.grants
-        )
 
     def _roll_up(self, usage: Usage, cost: int, messages: int) -> None:
         hour, day = usage.occurred_at_us // _HOUR_US, usage.occurred_at_us // _DAY_US
@@ -131,34 +131,28 @@ class Books:
         )
         self.expected.conversations.add(ConversationKey(usage.account, day, usage.agent, usage.conversation))
 
-    def _book_command(self, gift: Gift) -> None:
-        self._check_time(gift.time_us, self.settings.command_memory_ms, Reason.COMMAND_TOO_OLD)
-        command = ("command", gift.account, gift.source, gift.id)
-        seen = self._remembered(command)
-        if seen is not None:
-            if seen.content != gift.content:
-                raise Rejected(Reason.COMMAND_ID_REUSED)
+    def _book_command(self, record: RawRecord, command: Gift | Told) -> None:
+        assert record.value is not None
+        self._check_time(command.time_us, self.settings.command_memory_ms, Reason.COMMAND_TOO_OLD)
+        answer, correction = self.ledger.book_command(record.value, self.now_ms, self._cost_by_card)
+        if answer.outcome == "rejected":
+            raise Rejected(Reason(answer.reason))
+        if answer.outcome == "dropped":
             self.expected.dropped_commands += 1
-            return
-        unique: list[tuple[str, ...]] = [("grant", gift.account, gift.grant)]
-        if gift.grant == f"free:{gift.account}" or self._remembered(unique[0]) is not None:
-            raise Rejected(Reason.GRANT_ID_REUSED)
-        if gift.payment_reference is not None:
-            unique.append(("payment", gift.account, gift.payment_reference))
-            if self._remembered(unique[1]) is not None:
-                raise Rejected(Reason.PAYMENT_REUSED)
-        held = self.expected.balances.get(gift.account)
-        if held is not None and held.granted + gift.amount > LARGEST_TOTAL:
-            raise Rejected(Reason.INVALID_AMOUNT)
-        for key in (command, *unique):
-            self.commands[key] = _Seen(self.now_ms, gift.content)
-        balance = self.expected.balances.get(gift.account, BalanceTotals(0, 0, 0, 0, 0))
-        self.expected.balances[gift.account] = balance._replace(
-            granted=balance.granted + gift.amount, grants=balance.grants + 1
-        )
+        if correction is not None:
+            self._correct(command.account, correction)
 
-    def _remembered(self, key: tuple[str, ...]) -> _Seen | None:
-        seen = self.commands.get(key)
-        # A command may be said ahead of the clock: its last retry comes that much later.
-        memory_ms = self.settings.command_memory_ms + self.settings.future_tolerance_ms
-        return seen if seen and self.now_ms - seen.at_ms <= memory_ms else None
+    def _correct(self, account: str, correction: Correction) -> None:
+        """What an event costs by now is in the rollup of its own hour, channel, agent and node."""
+        facts = self.expected.charges[Identity(account, correction.event.source, correction.event.id)]
+        key = RollupKey(account, facts.occurred_at_us // _HOUR_US, facts.channel, facts.agent, facts.node)
+        before = self.expected.rollups[key]
+        self.expected.rollups[key] = before._replace(cost=before.cost + correction.more)
+
+    def _cost_by_card(self, account: str, command: Reprice) -> int:
+        """Of an event that nobody charged it does not matter."""
+        facts = self.expected.charges.get(Identity(account, command.event.source, command.event.id))
+        line = DEFAULT_LINE if facts is None else self.ledger.line_at(account, facts.occurred_at_us)
+        card = next((card for card in self.cards if (card.line, card.version) == (line, command.rate_card)), None)
+        price = card.prices.get(facts.node) if card is not None and facts is not None else None
+        return 0 if price is None or facts is None else price.cost_microcredits(facts.quantity_micros)

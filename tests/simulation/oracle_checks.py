@@ -13,6 +13,8 @@ from tests.simulation.oracle_json import Number, Object, Rejected, read_json, sa
 from tests.simulation.oracle_numbers import instant_us, java_partition, micros
 from tests.simulation.oracle_records import OracleSettings, RawRecord
 
+_CHANNELS = frozenset(Channel)
+
 
 class Usage(NamedTuple):
     """A usage event that can be read."""
@@ -62,7 +64,7 @@ def read_usage(record: RawRecord, settings: OracleSettings) -> Usage:
     time = _text(envelope, "time")
     agent, conversation, channel, node = (_name(data, field) for field in ("agent", "conversation", "channel", "node"))
     _content_type(envelope)
-    if channel not in set(Channel):
+    if channel not in _CHANNELS:
         raise Rejected(Reason.UNKNOWN_CHANNEL)
     quantity = _amount(data.get("quantity", Number("1")), LARGEST_QUANTITY, Reason.INVALID_QUANTITY)
     occurred_at_us = _time(time)

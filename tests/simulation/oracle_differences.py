@@ -6,21 +6,38 @@ from typing import Any
 from tests.simulation.oracle_records import Figures
 
 LONGEST_REPORT = 20
+TABLES = (
+    "balances",
+    "lots",
+    "entries",
+    "alerts",
+    "refills",
+    "bills",
+    "rollups",
+    "charges",
+    "conversations",
+    "dead_letters",
+)
 
 
 def differences(expected: Figures, actual: Figures, limit: int = LONGEST_REPORT) -> list[str]:
     """Missing, unexpected and differing rows: at most `limit` lines a table, and one that counts the rest."""
     lines: list[str] = []
-    for table in ("balances", "rollups", "charges", "conversations", "dead_letters"):
-        found = _of_table(table, _rows(getattr(expected, table)), _rows(getattr(actual, table)))
+    for table in TABLES:
+        found = _of_table(table, rows_of(getattr(expected, table)), rows_of(getattr(actual, table)))
         lines += found[:limit]
         if len(found) > limit:
             lines.append(f"{table}: {len(found) - limit} more rows differ")
     return lines
 
 
-def _rows(table: Any) -> Mapping[Any, Any]:
-    return table if isinstance(table, Mapping) else dict.fromkeys(table, ())
+def rows_of(table: Any) -> Mapping[Any, Any]:
+    """The rows of a table by their keys: of a set its members, of each account's list its places."""
+    if not isinstance(table, Mapping):
+        return dict.fromkeys(table, ())
+    if isinstance(next(iter(table.values()), None), list):
+        return {(account, place): each for account, rows in table.items() for place, each in enumerate(rows)}
+    return table
 
 
 def _of_table(table: str, expected: Mapping[Any, Any], actual: Mapping[Any, Any]) -> list[str]:

@@ -36,13 +36,7 @@ class Document(dict[str, object]):
 def read_json(text: str) -> Object:
     """The object that the text is; Rejected when it is none."""
     try:
-        document = json.loads(
-            text,
-            parse_int=Number,
-            parse_float=Number,
-            parse_constant=_no_constant,
-            object_pairs_hook=Document,
-        )
+        document = _decode(text)
         if "\\u" in text:
             # A lone surrogate escape parses, and then cannot be written as UTF-8.
             json.dumps(document, ensure_ascii=False, default=str).encode()
@@ -71,3 +65,8 @@ def _parts(value: object) -> Iterator[object]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(
+    parse_int=Number, parse_float=Number, parse_constant=_no_constant, object_pairs_hook=Document
+).decode

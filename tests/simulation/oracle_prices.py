@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tests.simulation.oracle_numbers import MICROS, instant_us
 
-_LINE = "default"
+DEFAULT_LINE = "default"
 
 
 class Price(NamedTuple):
@@ -30,31 +30,35 @@ class Price(NamedTuple):
 class Card(NamedTuple):
     """A version of the prices, in force from `effective_at_us` until the next card's."""
 
+    line: str
     version: str
     effective_at_us: int
     prices: dict[str, Price]
 
 
 def read_cards(values: Iterable[bytes | str]) -> list[Card]:
-    """The cards of the default line that are not withdrawn, by the time they take effect."""
+    """The cards that are not withdrawn, by the time they take effect."""
     documents: list[dict[str, Any]] = [json.loads(value, parse_float=str, parse_int=str) for value in values]
     cards = [
         Card(
+            line=document.get("line", DEFAULT_LINE),
             version=document["version"],
             effective_at_us=_effective_at_us(document),
             prices={node: _price(price) for node, price in document["prices"].items()},
         )
         for document in documents
-        if document.get("line", _LINE) == _LINE and not document.get("withdrawn", False)
+        if not document.get("withdrawn", False)
     ]
-    if len({card.effective_at_us for card in cards}) < len(cards):
-        raise ValueError("two rate cards take effect at the same time: publishing the second should have been refused")
+    if len({(card.line, card.effective_at_us) for card in cards}) < len(cards):
+        raise ValueError(
+            "two rate cards of a line take effect at the same time: publishing the second should have been refused"
+        )
     return sorted(cards, key=lambda card: card.effective_at_us)
 
 
-def card_at(cards: list[Card], occurred_at_us: int) -> Card | None:
-    """The last card that had taken effect by then."""
-    effective = [card for card in cards if card.effective_at_us <= occurred_at_us]
+def card_at(cards: list[Card], line: str, occurred_at_us: int) -> Card | None:
+    """The last card of the line that had taken effect by then."""
+    effective = [card for card in cards if card.line == line and card.effective_at_us <= occurred_at_us]
     return effective[-1] if effective else None
 
 

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 
 from schemas.topics import TopicNames
+from stream.engine import ticks
 from stream.engine.progress import PROGRESS_KEY, TOPOLOGY_KEY, TopicIdentity, decode_progress
 from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.fake_log import FakeLog, Fate
@@ -16,7 +17,10 @@ from tests.simulation.sim_worker import SimWorker
 
 _LONGEST_TRANSACTION_SECONDS = 4.0
 _CARD_AHEAD_SECONDS = 60.0
-_CLOCK_JUMP_SECONDS = 3_600.0
+_SLOWEST_CLOCK_SECONDS = -3_600.0
+# Brokers tell no time: how far ahead a worker's clock may be is taken on trust.
+_FASTEST_CLOCK_SECONDS = ticks.BEHIND_MS / 1_000 - 0.001
+_CLOCKS_SECONDS = (_SLOWEST_CLOCK_SECONDS, _FASTEST_CLOCK_SECONDS)
 _NOTICED = 0.3
 BOOKED_OTHER_TOPICS = "a worker took a partition over whose topics are others"
 _DEDUP_WINDOW_SECONDS = 24 * 3_600.0
@@ -124,7 +128,7 @@ class Breakage:
             self._scheduler.after(number * self._random.uniform(0.5, 2.0), self._crew.group.rebalance)
 
     def _jump_clock(self) -> None:
-        jump = self._random.uniform(-_CLOCK_JUMP_SECONDS, _CLOCK_JUMP_SECONDS)
+        jump = self._random.choice((1.0, self._random.random())) * self._random.choice(_CLOCKS_SECONDS)
         self._some_worker(lambda worker: setattr(worker.process, "clock_skew_seconds", jump))
 
     # --- the cluster ---

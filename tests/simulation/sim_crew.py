@@ -43,6 +43,8 @@ class Crew:
         self._lives = 0
         self._workers: dict[str, SimWorker] = {}
         self._partitions = partitions
+        self.behind: set[str] = set()
+        """Accounts in which something was posted while a worker took its clock to be behind."""
         self.changed: TopicIdentity | None = None
         """The one topic, if any, that the cluster tells to be another than it was."""
         self.group = SimGroup(scheduler, cluster, partitions)
@@ -70,6 +72,7 @@ class Crew:
             life,
             self._habits,
             lambda kind: self._met(kind, life),
+            self.behind,
         )
         self._note(f"{life} started")
         self._supervise(name)
@@ -113,8 +116,17 @@ class Crew:
 
     def pipelines(self) -> list[Pipeline]:
         """Those that are running and settled."""
-        held = (worker.pipeline(number) for number in range(self._partitions) for worker in self.alive)
+        return [pipeline for number in range(self._partitions) for pipeline in self.pipelines_of(number)]
+
+    def pipelines_of(self, partition: int) -> list[Pipeline]:
+        """Those of one partition; one, while all is well."""
+        held = (worker.pipeline(partition) for worker in self.alive)
         return [pipeline for pipeline in held if pipeline is not None]
+
+    def set_clocks_right(self) -> None:
+        """As whoever keeps the machines does in the end."""
+        for worker in self.alive:
+            worker.process.clock_skew_seconds = 0.0
 
     def states(self) -> list[str]:
         """Where every partition is in its life, a line each."""

@@ -103,7 +103,7 @@ class SimGroup:
         if self._began_at is not None:
             late = now - self._began_at > _REBALANCE_SECONDS
             if late:
-                for worker in set(self._heard_at) - set(self._joining):
+                for worker in [each for each in self._heard_at if each not in self._joining]:
                     self._throw_out(worker)
             if set(self._heard_at) <= set(self._joining):
                 self._complete()

@@ -3,18 +3,20 @@
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 
 from producers.malformed import KINDS, malformed
 from tests.simulation.oracle_numbers import java_partition
+from tests.simulation.sim_commands import Commands, moment
 from tests.simulation.sim_scheduler import BEGAN_SECONDS
 
 NODES = ("answer", "search", "tokens")
 CHANNELS = ("api", "widget", "whatsapp")
 _MALFORMED = tuple(kind for kind in KINDS if kind != "too_large")
 _LATE_MINUTES = 180
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _TIME = re.compile(rb'"time":"[^"]*"')
 
 
@@ -36,12 +38,15 @@ class Load:
         self._partitions = partitions
         self.accounts = [f"account-{number}" for number in range(accounts)]
         self._numbers = 0
+        self._said = Commands(random)
         self._usage: list[Sent] = []
         self._commands: list[Sent] = []
 
     def opening(self, now: float, account: str, *, usage: bool) -> Sent:
         """A good record of the account."""
-        return self._good_usage(now, account) if usage else self._good_command(now, account)
+        if usage:
+            return self._good_usage(now, account)
+        return self._good_command(now, account, self._said.opening(now, account))
 
     def usage(self, now: float) -> Sent:
         """One usage event, most often a good one."""
@@ -53,23 +58,22 @@ class Load:
         return self._good_usage(now, self._account())
 
     def command(self, now: float) -> Sent:
-        """One grant or top-up, most often a good one."""
+        """One of any kind, most often one that was not sent before."""
         if self._commands and self._random.random() < 0.2:
             return self._again(self._commands, now)
-        return self._good_command(now, self._account())
+        account = self._account()
+        return self._good_command(now, account, self._said.data(now, account))
+
+    def answer(self, now: float, account: str, request: str) -> Sent:
+        """What the payment service says of a refill request."""
+        return self._good_command(now, account, self._said.answer(request))
 
     def _account(self) -> str:
         return self._random.choice(self.accounts)
 
-    def _good_command(self, now: float, account: str) -> Sent:
+    def _good_command(self, now: float, account: str, data: dict[str, object]) -> Sent:
         self._numbers += 1
-        data: dict[str, object] = {"grant": f"grant-{self._numbers}", "credits": f"{self._random.randint(1, 900)}"}
-        if self._random.random() < 0.5:
-            payment = {"reference": f"payment-{self._numbers}", "amount_minor": 500, "currency": "EUR"}
-            data |= {"kind": "top_up", "payment": payment}
-        else:
-            data |= {"kind": "grant"}
-        value = _envelope("creditstream.command", f"c{self._numbers}", account, _text(now), data)
+        value = _envelope("creditstream.command", f"c{self._numbers}", account, moment(now), data)
         sent = self._sent(account, value, usage=False)
         self._commands.append(sent)
         return sent
@@ -84,7 +88,7 @@ class Load:
             "node": self._random.choice(NODES),
             "quantity": self._random.randint(1, 50),
         }
-        value = _envelope("creditstream.usage", f"u{self._numbers}", account, _text(now - late), data)
+        value = _envelope("creditstream.usage", f"u{self._numbers}", account, moment(now - late), data)
         sent = self._sent(account, value, usage=True)
         self._usage.append(sent)
         return sent
@@ -93,7 +97,7 @@ class Load:
         """A record that was sent before, now and then with other content or another time."""
         sent = self._random.choice(before)
         if self._random.random() < 0.3:
-            anew = _TIME.sub(b'"time":"%b"' % _text(now).encode(), sent.value)
+            anew = _TIME.sub(b'"time":"%b"' % moment(now).encode(), sent.value)
             return Sent(sent.usage, sent.partition, sent.key, anew)
         if self._random.random() < 0.2:
             changed = sent.value.replace(b'"quantity":', b'"quantity":9').replace(b'"credits":"', b'"credits":"9')
@@ -104,8 +108,8 @@ class Load:
         kind = self._random.choice(_MALFORMED)
         if kind == "wrong_partition" and self._partitions == 1:
             kind = "not_json"
-        moment = datetime.fromtimestamp(BEGAN_SECONDS + now, UTC)
-        key, value, partition = malformed(kind, sent.key or b"", sent.value, moment, self._partitions)
+        sent_at = datetime.fromtimestamp(BEGAN_SECONDS + now, UTC)
+        key, value, partition = malformed(kind, sent.key or b"", sent.value, sent_at, self._partitions)
         return Sent(True, sent.partition if partition is None else partition, key, value)
 
     def _sent(self, account: str, value: bytes, *, usage: bool) -> Sent:
@@ -113,12 +117,13 @@ class Load:
         return Sent(usage, java_partition(key, self._partitions), key, value)
 
 
-def rate_card(version: str, effective: float, prices: int) -> bytes:
-    """A card in force from a time on; every node's price is a multiple."""
+def rate_card(line: str, version: str, effective: float, prices: int) -> bytes:
+    """A card of a line in force from a time on; every node's price is a multiple."""
     tiers = {"answer": "2", "search": "0.5", "tokens": "0.0015"}
     card = {
+        "line": line,
         "version": version,
-        "effective_at": _text(effective),
+        "effective_at": moment(effective),
         "prices": {
             node: {
                 "unit": "unit",
@@ -141,9 +146,4 @@ def _envelope(type_: str, id_: str, account: str, time: str, data: dict[str, obj
         "time": time,
         "data": data,
     }
-    return json.dumps(event, separators=(",", ":")).encode()
-
-
-def _text(now: float) -> str:
-    moment = datetime.fromtimestamp(BEGAN_SECONDS, UTC) + timedelta(milliseconds=int(now * 1_000))
-    return moment.isoformat()
+    return _encode(event).encode()

@@ -18,15 +18,32 @@ _STEP_SECONDS = 20e-6
 _MOST_DONE_TASKS = 256
 
 
+class _Handle:
+    """A callback and what it is called with, until it is cancelled; asyncio's own ask for more than is needed here."""
+
+    __slots__ = ("arguments", "callback", "context", "is_cancelled")
+
+    def __init__(self, callback: Callback, arguments: tuple[Any, ...], context: contextvars.Context | None) -> None:
+        self.callback = callback
+        self.arguments = arguments
+        self.context = contextvars.copy_context() if context is None else context
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
 class SimLoop:
     """The loop of one simulated process: what asyncio's tasks, futures and timers ask of one, and no sockets."""
 
     def __init__(self, scheduler: Scheduler, process: SimProcess) -> None:
         self._scheduler = scheduler
         self._process = process
-        self._ready: deque[asyncio.Handle] = deque()
+        self._ready: deque[_Handle] = deque()
         self._tasks: list[asyncio.Task[Any]] = []
-        self._stepping = False
+        self._steps_at: float | None = None
+        """When the next callback is called; None while there is none."""
+        self._is_stepping = False
         self.as_loop = cast("asyncio.AbstractEventLoop", self)
 
     # --- what asyncio asks of a loop ---
@@ -34,23 +51,24 @@ class SimLoop:
     def time(self) -> float:
         return self._scheduler.now
 
-    def call_soon(self, callback: Callback, *args: Any, context: contextvars.Context | None = None) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self.as_loop, context)
+    def call_soon(self, callback: Callback, *args: Any, context: contextvars.Context | None = None) -> _Handle:
+        handle = _Handle(callback, args, context)
         self._ready.append(handle)
-        self._step_later()
+        if self._steps_at is None:
+            self._step_later()
         return handle
 
     def call_at(
         self, when: float, callback: Callback, *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
-        timer = asyncio.TimerHandle(when, callback, args, self.as_loop, context)
+    ) -> _Handle:
+        timer = _Handle(callback, args, context)
         self._scheduler.at(when, lambda: self._due(timer), self._process)
         return timer
 
     def call_later(
         self, delay: float, callback: Callback, *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
-        return self.call_at(self.time() + delay, callback, *args, context=context)
+    ) -> _Handle:
+        return self.call_at(self._scheduler.now + delay, callback, *args, context=context)
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self.as_loop)
@@ -75,17 +93,14 @@ class SimLoop:
         self._process.executor(executor).run(lambda: func(*args), done)
         return future
 
-    def get_debug(self) -> bool:
-        return False
+    # Answers False: every task and future asks.
+    get_debug = staticmethod(bool)
 
     def is_closed(self) -> bool:
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Exceptions that nobody asked for are the engine's to log; what they leave undone shows at the end."""
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer does nothing when it is due."""
 
     # --- how it is driven ---
 
@@ -100,28 +115,45 @@ class SimLoop:
                 with contextlib.suppress(Exception):
                     cast("Coroutine[Any, Any, Any]", coroutine).close()
 
-    def _due(self, timer: asyncio.TimerHandle) -> None:
-        if not timer.cancelled():
+    def _due(self, timer: _Handle) -> None:
+        if not timer.is_cancelled:
             self._ready.append(timer)
-            self._step_later()
+            if self._steps_at is None:
+                self._step_later()
 
     def _step_later(self) -> None:
-        if not self._stepping:
-            self._stepping = True
-            self._scheduler.after(self._scheduler.random.random() * _STEP_SECONDS, self._step, self._process)
+        scheduler = self._scheduler
+        self._steps_at = scheduler.now + scheduler.random.random() * _STEP_SECONDS
+        if not self._is_stepping:
+            scheduler.at(self._steps_at, self._step, self._process)
 
     def _step(self) -> None:
-        self._stepping = False
-        if not self._ready:
+        """Call what is next, and what is next after it as long as nothing else happens in between."""
+        self._is_stepping = True
+        events._set_running_loop(self.as_loop)
+        try:
+            while True:
+                self._steps_at = None
+                self._call_next()
+                if self._steps_at is None or not self._scheduler.goes_on_at(self._steps_at):
+                    break
+        finally:
+            events._set_running_loop(None)
+            self._is_stepping = False
+        if self._steps_at is not None:
+            self._scheduler.at(self._steps_at, self._step, self._process)
+
+    def _call_next(self) -> None:
+        ready = self._ready
+        if not ready:
             return
-        handle = self._ready.popleft()
-        if not handle.cancelled():
-            events._set_running_loop(self.as_loop)
+        handle = ready.popleft()
+        if not handle.is_cancelled:
             try:
-                handle._run()
-            finally:
-                events._set_running_loop(None)
-        if self._ready:
+                handle.context.run(handle.callback, *handle.arguments)
+            except Exception as error:
+                self.call_exception_handler({"exception": error})
+        if ready and self._steps_at is None:
             self._step_later()
 
 

@@ -23,6 +23,8 @@ from tests.simulation.sim_worker import SimWorker
 _SETTLE_SECONDS = 900.0
 _LOOK_SECONDS = 0.25
 _FIRST_CARD_SECONDS = -36_000.0
+_QUIET_DAYS = (0.0, 0.015, 0.2, 1.0, 12.0, 40.0)
+_NOON_TO_MIDNIGHT_SECONDS = 43_200.0
 _NAMES = TopicNames(prefix="s.")
 
 
@@ -65,6 +67,9 @@ class Schedule:
         self.partitions = random.choice((1, 2, 2, 3))
         self.seconds = random.choice((6.0, 10.0, 20.0))
         self.workers = random.randint(1, 3)
+        if random.random() < 0.5:
+            # Midnight comes meanwhile, and with it the end of some periods.
+            scheduler.skipped_seconds = _NOON_TO_MIDNIGHT_SECONDS - random.random() * 2 * self.seconds
         self.faults = sim_faults.draw(random, self.seconds)
         self.crew = Crew(
             scheduler,
@@ -77,6 +82,7 @@ class Schedule:
         )
         load = Load(random, self.partitions, accounts=random.randint(2, 8))
         self.upstream = Upstream(scheduler, cluster, _NAMES, load)
+        self._auditor = sim_check.Auditor(cluster, OracleSettings(partitions=self.partitions, topics=_NAMES))
         self.breakage = Breakage(scheduler, cluster, _NAMES, self.faults, self.crew, self.upstream, self.met)
 
     def play(self) -> None:
@@ -94,8 +100,10 @@ class Schedule:
             self.scheduler.sleep(self.seconds)
             breakage.calm = True
             self.faults.habits.calm()
+            self.crew.set_clocks_right()
             self._mend()
             self._rest("after the faults")
+            self._let_time_pass()
             # With a new card in force, prices differ.
             self.scheduler.sleep(max(0.0, self.upstream.effective_at - self.upstream.now))
             self.upstream.touch_all()
@@ -115,6 +123,12 @@ class Schedule:
 
     def _start_later(self, name: str) -> None:
         self.scheduler.after(self.scheduler.random.random() * 2, lambda: self.crew.start(name))
+
+    def _let_time_pass(self) -> None:
+        """So long that credits expire, periods end and refills are asked for again, while everybody is idle."""
+        days = self.scheduler.random.choice(_QUIET_DAYS)
+        self.scheduler.skipped_seconds += days * 86_400.0
+        self._rest(f"after {days} quiet days")
 
     def _mend(self) -> None:
         """The other partitions go on beside one that no attempt can write; then a person lets it be written."""
@@ -139,22 +153,20 @@ class Schedule:
         if not self._await(self._settled, when):
             return
         self.note(f"settled {when}")
-        settings = OracleSettings(partitions=self.partitions, topics=_NAMES)
-        found = sim_check.differences(self.cluster, settings, self.crew.pipelines())
+        found = self._auditor.differences(self.crew.pipelines(), self.crew.behind)
         self.outcome.problems += [f"{when}: {line}" for line in found]
 
     def _settled(self, besides: Sequence[int] = ()) -> bool:
         """Nothing is open, and every partition stands at the ends of its inputs, or stopped if it is told apart."""
-        logs = (log for logs in self.cluster.topics.values() for log in logs)
-        now = self.scheduler.now
-        if now < self.cluster.down_until or any(log.stable < log.high or now < log.away_until for log in logs):
-            return False
-        return all(
+        return not self.cluster.is_unsettled and all(
             self._at_end(number) or (number in besides and bool(self.crew.stopped(number)))
             for number in range(self.partitions)
         )
 
     def _at_end(self, number: int) -> bool:
+        """Everything is booked that was sent, or became due."""
         position = self.crew.stands_at(number)
         ends = sim_check.visible(self.cluster, _NAMES, number)
-        return position is not None and all(stands >= end for stands, end in zip(position, ends, strict=True))
+        if position is None or any(stands < end for stands, end in zip(position, ends, strict=True)):
+            return False
+        return all(pipeline.due_ms > self.cluster.now_ms for pipeline in self.crew.pipelines_of(number))

@@ -1,14 +1,16 @@
 """Virtual time, and one thing at a time: everything that happens is an event, and the seed draws their order.
 
-Blocking functions run in threads of their own, of which only the one holding the baton runs. Whoever blocks takes
-the next event; a thread is switched to only when the next event is its own waking.
+Blocking functions run in strands: greenlets, each with a stack of its own, of which one runs until it blocks. Whoever
+blocks takes the next event; another strand is switched to only when the next event is its waking. Threads that hand a
+lock over do the same, but took 80 times as long for it, and almost half of a schedule.
 """
 
-import heapq
 import random
-import threading
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Protocol
+
+from greenlet import getcurrent, greenlet
 
 BEGAN_SECONDS = 1_763_812_800
 """What virtual time counts from, in seconds since 1970: 2025-11-22, noon."""
@@ -29,11 +31,10 @@ class Process(Protocol):
 
 
 class Strand:
-    """A thread that runs blocking functions, one after the other, when it is given the baton."""
+    """A stack on which blocking functions run, one after the other, whenever it is switched to."""
 
-    def __init__(self) -> None:
-        self.baton = threading.Lock()
-        self.baton.acquire()
+    def __init__(self, stack: greenlet) -> None:
+        self.stack = stack
         self.process: Process | None = None
         self.job: Event | None = None
         self.waits = 0
@@ -41,7 +42,7 @@ class Strand:
 
 
 class Scheduler:
-    """Owns the clock, the events and the seed's random numbers. The thread that made it is its first strand."""
+    """Owns the clock, the events and the seed's random numbers. Whoever made it is its first strand."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -53,7 +54,7 @@ class Scheduler:
         """The process whose code runs right now; None for the environment."""
         self._events: list[tuple[float, int, Process | None, Event]] = []
         self._sequence = 0
-        self._main = self._running = Strand()
+        self._main = self._running = Strand(getcurrent())
         self._next: Strand | None = None
         self._idle: list[Strand] = []
         self._busy: list[Strand] = []
@@ -68,7 +69,8 @@ class Scheduler:
     def at(self, when: float, event: Event, process: Process | None = None) -> None:
         """Have something happen at a time, as an event of a process or of the environment."""
         self._sequence += 1
-        heapq.heappush(self._events, (max(when, self.now), self._sequence, process, event))
+        now = self.now
+        heappush(self._events, (when if when > now else now, self._sequence, process, event))
 
     def after(self, seconds: float, event: Event, process: Process | None = None) -> None:
         self.at(self.now + seconds, event, process)
@@ -93,9 +95,7 @@ class Scheduler:
         strand, process = self._running, self.process
         if strand.killed:
             raise Killed
-        if subscribe is None and self._nothing_before(self.now + seconds):
-            self.now = max(self.now, self.now + seconds)
-            self.steps += 1
+        if subscribe is None and self.goes_on_at(self.now + seconds):
             return
         strand.waits += 1
         number = strand.waits
@@ -117,6 +117,18 @@ class Scheduler:
         if strand.killed:
             raise Killed
 
+    def goes_on_at(self, when: float) -> bool:
+        """Let it be then, as a step of the running process, if nothing else happens before; False if something does."""
+        events, process = self._events, self.process
+        when = when if when > self.now else self.now
+        if self._next is not None or not events or events[0][0] <= when:
+            return False
+        if process is not None and (process.dead or process.paused_until > when):
+            return False
+        self.now = when
+        self.steps += 1
+        return True
+
     def kill(self, process: Process) -> None:
         """Unwind every blocked function of a process that is dead."""
         for strand in self._busy:
@@ -125,7 +137,7 @@ class Scheduler:
                 self.at(self.now, self._resuming(strand))
 
     def close(self) -> None:
-        """End every thread; what was blocked is unwound."""
+        """End every strand; what was blocked is unwound."""
         self._events.clear()
         for strand in list(self._busy):
             strand.killed = True
@@ -134,14 +146,7 @@ class Scheduler:
             self.wait(0.0)
         self._closing = True
         for strand in self._idle:
-            strand.baton.release()
-
-    def _nothing_before(self, when: float) -> bool:
-        """Whether who sleeps until then is the next to happen, so that nobody else needs the baton meanwhile."""
-        process = self.process
-        if self._next is not None or not self._events or self._events[0][0] <= max(when, self.now):
-            return False
-        return process is None or (not process.dead and process.paused_until <= when)
+            strand.stack.switch()
 
     def _resuming(self, strand: Strand) -> Event:
         def resume() -> None:
@@ -152,12 +157,11 @@ class Scheduler:
         return resume
 
     def _new_strand(self) -> Strand:
-        strand = Strand()
-        threading.Thread(target=self._live, args=(strand,), daemon=True).start()
+        # At its end a strand goes on with the main one, whoever began it.
+        strand = Strand(greenlet(lambda: self._live(strand), self._main.stack))
         return strand
 
     def _live(self, strand: Strand) -> None:
-        strand.baton.acquire()
         while not self._closing:
             job, strand.job = strand.job, None
             if job is not None:
@@ -176,38 +180,38 @@ class Scheduler:
         self._idle.append(strand)
 
     def _drive(self, me: Strand) -> None:
-        """Let events happen until the baton is mine again."""
-        while True:
-            following, self._next = self._next, None
-            if following is not None:
-                self._running = following
-                if following is not me:
-                    following.baton.release()
-                    me.baton.acquire()
-                if me is self._main and self._failure is not None:
-                    failure, self._failure = self._failure, None
-                    raise failure
-                return
-            self._happen()
+        """Let events happen until it is my turn again."""
+        following, self._next = self._happen(), None
+        self._running = following
+        if following is not me:
+            following.stack.switch()
+        if me is self._main and self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
 
-    def _happen(self) -> None:
-        if not self._events:
-            self._fail(RuntimeError("nothing is left to happen"))
-            return
-        # No event is put before now, so that none is popped before it.
-        self.now, _, process, event = heapq.heappop(self._events)
-        if process is not None:
-            if process.dead:
-                return
-            if process.paused_until > self.now:
-                self.at(process.paused_until, event, process)
-                return
-        self.process = process
-        self.steps += 1
-        try:
-            event()
-        except Exception as error:
-            self._fail(error)
+    def _happen(self) -> Strand:
+        """Let events happen until one of them wakes a strand."""
+        events = self._events
+        while self._next is None:
+            if not events:
+                self._fail(RuntimeError("nothing is left to happen"))
+                continue
+            # No event is put before now, so that none is popped before it.
+            now, _, process, event = heappop(events)
+            self.now = now
+            if process is not None:
+                if process.dead:
+                    continue
+                if process.paused_until > now:
+                    self.at(process.paused_until, event, process)
+                    continue
+            self.process = process
+            self.steps += 1
+            try:
+                event()
+            except Exception as error:
+                self._fail(error)
+        return self._next
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None:

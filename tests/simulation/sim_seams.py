@@ -14,9 +14,12 @@ from stream.engine import (
     checkpoint,
     crash_points,
     holding,
+    log_ends,
+    look_ups,
     owner,
     partition,
     reader,
+    reading_back,
     recovery,
     restoring,
     ticks,
@@ -34,19 +37,20 @@ _GATHER_SECONDS = 0.02
 class SimTime:
     """Stands for the time module: virtual, the wall clock skewed by process."""
 
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.sleep = scheduler.sleep
+
     def monotonic(self) -> float:
-        return 1_000.0 + current_scheduler().now
+        return 1_000.0 + self._scheduler.now
 
     def time(self) -> float:
-        process = current_scheduler().process
+        process = self._scheduler.process
         skew = process.clock_skew_seconds if isinstance(process, SimProcess) else 0.0
-        return current_scheduler().wall_seconds + skew
+        return self._scheduler.wall_seconds + skew
 
     def time_ns(self) -> int:
         return int(self.time() * 1_000_000_000)
-
-    def sleep(self, seconds: float) -> None:
-        current_scheduler().sleep(seconds)
 
 
 class SimDisk(LogCache):
@@ -84,13 +88,13 @@ _disks: dict[str, dict[tuple[str, int], CachedLog]] = {}
 @contextlib.contextmanager
 def simulated(scheduler: Scheduler, reach: Callable[[str], None], transaction_timeout_ms: int) -> Iterator[None]:
     """The engine's modules run in this scheduler's time, on whichever fake cluster their settings name."""
-    clock = SimTime()
+    clock = SimTime(scheduler)
     names = SimpleNamespace(uuid4=lambda: uuid.UUID(int=scheduler.random.getrandbits(128)))
     replaced: list[tuple[object, str, object]] = [
         *((module, "time", clock) for module in (owner, reader, recovery, restoring, checkpoint, partition, holding)),
-        (ticks, "time", clock),
-        *((module, "ThreadPoolExecutor", SimExecutor) for module in (owner, reader, broadcast, ticks)),
-        *((module, "Consumer", FakeConsumer) for module in (reader, restoring, broadcast, ticks)),
+        *((module, "time", clock) for module in (ticks, reading_back)),
+        *((module, "ThreadPoolExecutor", SimExecutor) for module in (owner, reader, broadcast, ticks, look_ups)),
+        *((module, "Consumer", FakeConsumer) for module in (reader, restoring, broadcast, log_ends)),
         (checkpoint, "Producer", FakeProducer),
         (checkpoint, "TRANSACTION_TIMEOUT_MS", transaction_timeout_ms),
         (owner, "LogCache", SimDisk),

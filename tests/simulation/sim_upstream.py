@@ -1,16 +1,22 @@
 """Those who write the inputs: usage and commands over the time of a schedule, transactions, rate cards."""
 
 import functools
+import json
 from collections.abc import Callable
+from typing import Any
 
 from schemas.topics import TopicNames
 from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.fake_log import FakeLog, Fate
+from tests.simulation.sim_commands import PRO_LINE
 from tests.simulation.sim_load import Load, Sent, rate_card
 from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
 
 _LONGEST_BETWEEN_SECONDS = 0.3
-_USAGE_OF_A_COMMAND = 8
+_USAGE_OF_A_COMMAND = 4
+_ANSWERS_SECONDS = 0.7
+_LINES = (("default", 1), (PRO_LINE, 2))
+"""Lines of rate cards, with how much dearer each is."""
 
 
 class Upstream:
@@ -26,6 +32,7 @@ class Upstream:
         self._load = load
         self._cards = 0
         self._transactions = 0
+        self._answered: dict[int, int] = {}
 
     @property
     def now(self) -> float:
@@ -44,20 +51,27 @@ class Upstream:
         for number in range(busy):
             draw = self._load.usage if number % _USAGE_OF_A_COMMAND else self._load.command
             self._send_at(began + random.random() * seconds, draw)
+        self._answer_refills()
 
     def touch_all(self) -> None:
-        """A good event of every account within a second: memory that differs from the log shows in absolute rows."""
+        """A good event of every account within a second, and commands between.
+
+        Memory that differs from the log shows in absolute rows.
+        """
+        random, now = self._random, self._scheduler.now
         for account in self._load.accounts:
-            self._send_at(self._scheduler.now + self._random.random(), self._opening(account, usage=True))
+            self._send_at(now + random.random(), self._opening(account, usage=True))
+            self._send_at(now + random.random(), self._load.command)
 
     def publish_card(self, ahead_seconds: float) -> None:
         """A rate card with other prices, in force so much later."""
         self._cards += 1
         self.effective_at = self.now + ahead_seconds
         version = f"v{self._cards}"
-        value = rate_card(version, self.effective_at, self._cards)
         log = self._cluster.log(self._names.rate_cards, 0)
-        log.append(f"default/{version}".encode(), value, [], self._cluster.now_ms)
+        for line, dearer in _LINES:
+            value = rate_card(line, version, self.effective_at, self._cards * dearer)
+            log.append(f"{line}/{version}".encode(), value, [], self._cluster.now_ms)
 
     def send_together(self, count: int) -> Callable[[Fate], None]:
         """Usage, commands or both in a transaction of their own; what is returned ends it."""
@@ -86,6 +100,22 @@ class Upstream:
                 log.finish(name, fate, self._cluster.now_ms)
 
         return finish
+
+    def _answer_refills(self) -> None:
+        """The payment service reads what is asked of it, and answers most of it; some of it twice."""
+        for log in self._cluster.topics[self._names.refill_requests]:
+            first = self._answered.get(log.partition, 0)
+            self._answered[log.partition] = log.stable
+            for entry in log.entries[first : log.stable]:
+                if entry.fate is Fate.COMMITTED and entry.value is not None:
+                    self._answer(json.loads(entry.value))
+        self._scheduler.after(_ANSWERS_SECONDS, self._answer_refills)
+
+    def _answer(self, asked: dict[str, Any]) -> None:
+        account, request = asked["subject"], asked["data"]["request"]
+        for _ in range(self._random.choice((0, 1, 1, 1, 1, 2))):
+            when = self._scheduler.now + self._random.random() * _LONGEST_BETWEEN_SECONDS
+            self._send_at(when, lambda now: self._load.answer(now, account, request))
 
     def _opening(self, account: str, *, usage: bool) -> Callable[[float], Sent]:
         return lambda now: self._load.opening(now, account, usage=usage)

@@ -15,6 +15,8 @@ from stream.engine.owner import Owner
 from stream.engine.progress import Topology
 from stream.engine.topics import WrongTopicsError
 from stream.pipeline import Pipeline
+from stream.rules.ledger.ledger import Ledger
+from stream.rules.ledger.posting import Posting
 from stream.rules.rate_cards import RateCards
 from stream.settings import WorkerSettings
 from tests.simulation.sim_group import HEARTBEAT_SECONDS, SimGroup
@@ -60,6 +62,7 @@ class SimWorker:
         name: str,
         habits: Habits,
         met: Callable[[str], None],
+        behind: set[str],
     ) -> None:
         self.name = name
         self.process = SimProcess(scheduler, name)
@@ -72,6 +75,7 @@ class SimWorker:
         self._deployment = deployment
         self._habits = habits
         self._met = met
+        self._behind = behind
         self._queue: deque[Batch] = deque()
         self._filled = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -148,7 +152,20 @@ class SimWorker:
         """As the worker makes it."""
         deployment = self._deployment
         worker = SimpleNamespace(settings=deployment.settings, _topology=deployment.topology, outcomes=self._outcomes)
-        return Worker.make_pipeline(cast("Worker", worker), partition)
+        pipeline = Worker.make_pipeline(cast("Worker", worker), partition)
+        self._note_postings_behind(pipeline.ledger)
+        return pipeline
+
+    def _note_postings_behind(self, ledger: Ledger) -> None:
+        """Note in which accounts something is posted while the ledger takes its clock to be behind."""
+        finish = ledger._finish
+
+        def noted(posting: Posting) -> None:
+            if not posting.caught_up:
+                self._behind.add(posting.row.account)
+            finish(posting)
+
+        ledger._finish = noted  # type: ignore[method-assign]
 
     async def _poll(self) -> None:
         assert self.owner is not None
@@ -184,7 +201,7 @@ class SimWorker:
         while True:
             mine = await self._group.join(self)
             self._clear()
-            self.owner.group_heard_at = SimTime().monotonic()
+            self.owner.group_heard_at = SimTime(self._scheduler).monotonic()
             self.owner.assign(mine)
             await self._group.rebalancing(self)
             await self.owner.revoke(mine)
@@ -194,7 +211,7 @@ class SimWorker:
         """Heartbeats: what was answered is noted with the time at which it was asked."""
         assert self.owner is not None
         while True:
-            began = SimTime().monotonic()
+            began = SimTime(self._scheduler).monotonic()
             if await self._group.beat(self):
                 self.owner.group_heard_at = began
             await asyncio.sleep(HEARTBEAT_SECONDS)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from schemas.balance import Balance
-from schemas.codec import encode_packed
+from schemas.account import AccountRow
 from schemas.dead_letter import DeadLetter
 from schemas.identifiers import Account
 from sinks.backoff import Backoff
@@ -19,8 +18,9 @@ from sinks.metrics import SinkMetrics
 from sinks.records import Place, Record
 from sinks.refusals import ClickHouseAwayError, RowsRefusedError, UnclearError
 from sinks.settings import SinkSettings
-from sinks.tables import Columns, Table
+from sinks.tables.table import Columns, Table
 from sinks.worker import SinkWorker
+from tests.ledger_rows import packed
 
 Row = tuple[object, ...]
 
@@ -201,8 +201,8 @@ def eventually(condition: Callable[[], object], what: str) -> None:
 
 def balance_record(account: str, offset: int, *, version: int = 1, place: Place = BALANCES) -> Record:
     """A row of the balances' changelog."""
-    row = Balance(Account(account), granted_microcredits=500_000_000, version=version)
-    return Record(place, offset, 1_700_000_000_000 + offset, account.encode(), encode_packed(row))
+    row = AccountRow(Account(account), granted=500_000_000, held=500_000_000, version=version)
+    return Record(place, offset, 1_700_000_000_000 + offset, account.encode(), packed(row))
 
 
 def begin(offset: int = 0) -> Committed:

@@ -16,13 +16,14 @@ import producers.__main__ as sending
 import sinks.__main__ as sinking
 import stream.__main__ as streaming
 from producers import UsageReporter
-from producers.rate_card_file import read_rate_card
 from schemas.command import CommandData
 from schemas.dead_letter import Reason
 from schemas.rate_card_check import problems
+from schemas.rate_card_file import read_rate_card
 from schemas.settings import KafkaSettings
 from schemas.topics import TopicNames, topic_specs
 from schemas.usage import Channel
+from sinks.notify.settings import NotifySettings
 from sinks.settings import ClickHouseSettings, SinkSettings
 from stream.rules.outcome import Reject
 from stream.rules.usage import read_usage
@@ -41,6 +42,8 @@ DOCUMENTS = {
 }
 EVERYTHING = "\n".join(DOCUMENTS.values())
 OPERATING = DOCUMENTS["docs/operating.md"]
+OF_NOTICES = "docs/notices.md"
+"""Its examples are no usage; `test_notify_documents.py` runs them."""
 PARSERS: dict[str, ArgumentParser] = {
     "producers": sending._parser(),
     "stream": streaming._parser(),
@@ -50,11 +53,12 @@ PARSERS: dict[str, ArgumentParser] = {
 TESTS_LINKS = r"`(tests/[\w/]+\.py)::(test_\w+)`"
 
 
-def blocks(language: str) -> list[Any]:
-    """Every example in a language, named by its document and number."""
+def blocks(language: str, but: str = "") -> list[Any]:
+    """Every example in a language, named by its document and number; those of one document may be left out."""
     found = [
         (name, code)
         for name, text in DOCUMENTS.items()
+        if name != but
         for code in re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
     ]
     return [pytest.param(code, id=f"{name}-{number}") for number, (name, code) in enumerate(found)]
@@ -74,7 +78,7 @@ def shell_commands() -> Iterator[list[str]]:
 COMMANDS = list(shell_commands())
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", blocks("python", but=OF_NOTICES))
 def test_a_python_example_runs_and_its_events_can_be_booked(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a producer of lists where librdkafka is: assertions hold, and the worker would read what was sent."""
     made: list[ScriptedProducer] = []
@@ -93,7 +97,7 @@ def test_a_python_example_runs_and_its_events_can_be_booked(code: str, monkeypat
     assert not [read for value, key in sent if isinstance(read := read_usage(value, key.encode()), Reject)]
 
 
-@pytest.mark.parametrize("code", blocks("json"))
+@pytest.mark.parametrize("code", blocks("json", but=OF_NOTICES))
 def test_a_json_example_is_an_event(code: str) -> None:
     """The worker would read it as it stands."""
     assert not isinstance(read_usage(code.encode(), json.loads(code)["subject"].encode()), Reject)
@@ -114,7 +118,8 @@ def test_a_command_line_is_understood(words: list[str]) -> None:
     if module in PARSERS and arguments:
         PARSERS[module].parse_args(arguments)
     else:
-        assert (ROOT / Path(*module.split("."))).exists()
+        path = ROOT / Path(*module.split("."))
+        assert path.exists() or path.with_suffix(".py").exists()
 
 
 def test_make_targets_exist() -> None:
@@ -154,7 +159,9 @@ def test_every_setting_is_documented_and_every_documented_setting_exists() -> No
 
 
 @pytest.mark.parametrize(
-    "settings", [KafkaSettings, WorkerSettings, SinkSettings, ClickHouseSettings], ids=lambda each: str(each.__name__)
+    "settings",
+    [KafkaSettings, WorkerSettings, SinkSettings, ClickHouseSettings, NotifySettings],
+    ids=lambda each: str(each.__name__),
 )
 def test_documented_defaults_are_the_defaults(settings: type[Any]) -> None:
     """Where a row names one setting and a figure, the figure is the code's."""

@@ -90,9 +90,9 @@ def test_a_chain_is_the_same_however_it_is_cut_into_checkpoints() -> None:
         ledger, drained = Ledger(), []
         for event in range(3):
             if event in cuts:
-                drained += ledger.drain().sealed
+                drained += ledger.drain().entries
             charged(ledger, "acme", (5 + event) * CREDIT, 1, "/r", f"e{event}", event, "v1", NOON_MS * 1_000, NOON_MS)
-        drained += ledger.drain().sealed
+        drained += ledger.drain().entries
         chains.append(drained)
     assert chains[0] == chains[1] == chains[2]
     assert len(chains[0]) == 4, "free credits, then three charges"

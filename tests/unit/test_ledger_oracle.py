@@ -91,6 +91,7 @@ def keep_credits_beside_debt(account: Account) -> None:
     account.lots[0].held += 1
     account.lots[0].granted += 1
     account.totals.granted += 1
+    account.balance += 1
     account.entries[0] = replace(account.entries[0], lot_effect=account.entries[0].lot_effect + 1)
 
 

@@ -11,7 +11,7 @@ from schemas.usage import LARGEST_EVENT_BYTES
 from tests.simulation.oracle import Expected, OracleSettings, RawRecord, differences, expect
 from tests.simulation.oracle_numbers import instant_us, java_partition, micros
 from tests.simulation.oracle_prices import read_cards
-from tests.simulation.oracle_records import BalanceTotals, Identity, Place, RollupKey, RollupTotals, TopicKind
+from tests.simulation.oracle_records import Identity, Place, RollupKey, RollupTotals, TopicKind
 
 NOON = "2025-11-22T12:00:00Z"
 NOON_MS = 1_763_812_800_000
@@ -256,9 +256,9 @@ def test_cost_is_graduated_and_rounded_once(node: str, quantity: int | str, cost
 def test_usage_first_gets_the_free_grant_and_a_command_first_does_not() -> None:
     """A command that was appended in the same millisecond as the first event is booked before it."""
     usage_first = expected_of(record(usage()), record(grant(), at_ms=NOON_MS + 1))
-    assert usage_first.balances["acme"] == BalanceTotals(600 * CREDIT, 2 * CREDIT, 1, 1, 2)
+    assert usage_first.balances["acme"][:5] == (600 * CREDIT, 2 * CREDIT, 1, 1, 2)
     at_a_tie = expected_of(record(usage()), record(grant()))
-    assert at_a_tie.balances["acme"] == BalanceTotals(100 * CREDIT, 2 * CREDIT, 1, 1, 1)
+    assert at_a_tie.balances["acme"][:5] == (100 * CREDIT, 2 * CREDIT, 1, 1, 1)
 
 
 def test_the_free_grant_takes_its_own_name() -> None:
@@ -272,7 +272,7 @@ def test_the_free_grant_takes_its_own_name() -> None:
 def test_a_rejected_event_opens_no_account() -> None:
     """An account whose first good record is a command gets no free grant, whatever was rejected before."""
     found = expected_of(record(usage(node="?")), record(grant(), at_ms=NOON_MS + 1))
-    assert found.balances["acme"] == BalanceTotals(100 * CREDIT, 0, 0, 0, 1)
+    assert found.balances["acme"][:5] == (100 * CREDIT, 0, 0, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,8 @@ def test_rollups_conversations_and_charges_of_a_short_story() -> None:
         ("acme", midnight // 24 - 1, "ada", "c1"),
         ("acme", midnight // 24, "ada", "c1"),
     }
-    assert found.balances == {"acme": BalanceTotals(500 * CREDIT, 8_500_000, 3, 2, 1)}
+    assert list(found.balances) == ["acme"]
+    assert found.balances["acme"][:5] == (500 * CREDIT, 8_500_000, 3, 2, 1)
     charge = found.charges[Identity("acme", "/s", "b")]
     assert charge == (
         "ada",

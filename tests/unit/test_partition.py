@@ -16,7 +16,7 @@ from stream.engine.partition import (
     Checkpoint,
     Partition,
 )
-from stream.engine.processor import NEVER_MS, Log
+from stream.engine.processor import NEVER_MS, Log, LookUp
 from stream.engine.progress import Progress, TopicIdentity, Topology, version_of
 from stream.engine.tables import Table
 
@@ -32,6 +32,7 @@ class Recorder:
         self.logs: Sequence[Log] = ()
         self.calls: list[tuple[object, ...]] = []
         self.due_ms = NEVER_MS
+        self.wanted: Sequence[LookUp] = ()
         self.fails = ""
 
     def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:
@@ -40,6 +41,13 @@ class Recorder:
             return clock_ms
         self._note("apply", version, len(runs))
         return clock_ms + 10
+
+    def look_ups(self, runs: Sequence[Run]) -> Sequence[LookUp]:
+        self._note("look_ups", len(runs))
+        return self.wanted
+
+    def answer(self, look_ups: Sequence[LookUp]) -> None:
+        self._note("answer", *look_ups)
 
     def drain(self, version: int, booked_at_ms: int) -> list[Record]:
         self._note("drain", version, booked_at_ms)
@@ -288,3 +296,61 @@ def test_a_tick_that_failed_breaks_the_partition(scene: Scene) -> None:
     with pytest.raises(BrokenPartitionError):
         scene.tick(8_000)
     assert scene.partition.clock_ms == 7_000
+
+
+class Wanted:
+    """A look-up of a place, in an output that is never read here."""
+
+    topic = "out"
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+    def places(self, value: bytes) -> tuple[int, int] | None:
+        raise NotImplementedError
+
+    def take(self, values: Sequence[bytes]) -> None:
+        raise NotImplementedError
+
+
+def test_what_a_batch_needs_is_asked_until_nothing_is_new(scene: Scene) -> None:
+    """Engine rule 17: what was found is not looked up again, and is told right before the batch is applied."""
+    batch = Batch(0, EPOCH, (100, 50), (110, 50), [(MANY, [])], 1)
+    first, second = Wanted(3), Wanted(8)
+    scene.recorder.wanted = [first]
+    assert scene.partition.look_ups(batch, EPOCH) == [first]
+    scene.recorder.wanted = [Wanted(3), second]
+    assert scene.partition.look_ups(batch, EPOCH, [first]) == [second]
+    scene.recorder.wanted = [Wanted(8)]
+    assert scene.partition.look_ups(batch, EPOCH, [first, second]) == []
+    assert scene.partition.apply(batch, EPOCH, [first, second]) is Applied.BOOKED
+    assert [call[0] for call in scene.recorder.calls[-3:]] == ["adopt", "answer", "apply"]
+    assert scene.recorder.calls[-2] == ("answer", first, second)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        Batch(0, EPOCH - 1, (100, 50), (110, 50), [(MANY, [])], 1),
+        Batch(0, EPOCH, (99, 50), (110, 50), [(MANY, [])], 1),
+        Batch(0, EPOCH, (100, 50), (100, 50), [], 0, clock_ms=8_000),
+    ],
+    ids=["stale", "gap", "tick"],
+)
+def test_nothing_is_looked_up_for_what_is_not_booked_or_has_no_records(scene: Scene, batch: Batch) -> None:
+    """Engine rule 17: each row is a batch that is not the next one with records."""
+    scene.recorder.wanted = [Wanted(3)]
+    assert scene.partition.look_ups(batch, EPOCH) == ()
+    assert scene.recorder.calls == []
+
+
+@pytest.mark.parametrize("moment", ["look_ups", "answer"])
+def test_a_processor_that_fails_over_look_ups_breaks_its_partition(scene: Scene, moment: str) -> None:
+    """Engine rule 2: nothing more is written of it."""
+    scene.recorder.fails = moment
+    batch = Batch(0, EPOCH, (100, 50), (110, 50), [(MANY, [])], 1)
+    with pytest.raises(BrokenPartitionError):
+        scene.partition.apply(batch, EPOCH, [*scene.partition.look_ups(batch, EPOCH), Wanted(3)])
+    with pytest.raises(BrokenPartitionError):
+        scene.partition.prepare()
+    assert scene.partition.look_ups(batch, EPOCH) == ()

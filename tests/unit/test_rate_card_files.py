@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from producers.__main__ import main
-from producers.rate_card_file import RateCardFileError, read_rate_card
 from producers.rate_card_rules import RateCardRefusedError, row_to_withdraw, rows_to_publish
 from producers.workload_settings import NODES
 from schemas.codec import decode_rate_card, encode_json
 from schemas.identifiers import Node, RateCardVersion
 from schemas.rate_card import NodePrice, RateCard, Tier
+from schemas.rate_card_file import RateCardFileError, read_rate_card
 
 SHIPPED = sorted((Path(__file__).parents[2] / "deploy" / "rate-cards").glob("*.toml"))
 HEAD = 'version = "v1"\neffective_at = 2026-01-01T00:00:00Z\n'

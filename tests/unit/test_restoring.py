@@ -54,9 +54,12 @@ def record(key: bytes, value: bytes | None, topic: str = "shelf") -> Message:
     return Message(topic=topic, partition=0, offset=0, key=key, value=value)
 
 
-def claim(nonce: str, key: bytes = CONTROL_KEY, topic: str = "shelf") -> Message:
-    """Of the take-over with that nonce."""
-    return record(key, encode(Claim(nonce, "host", 1, 1)), topic)
+def claim(
+    nonce: str, key: bytes = CONTROL_KEY, topic: str = "shelf", timestamp: tuple[int, int] = (1, 1_000)
+) -> Message:
+    """Of the take-over with that nonce; the timestamp's kind is 2 where the broker set it."""
+    value = encode(Claim(nonce, "host", 1, 1))
+    return Message(topic=topic, partition=0, offset=0, key=key, value=value, timestamp=timestamp)
 
 
 def read(log: Log, takers: dict[str, Any], cancelled: threading.Event | None = None) -> int:
@@ -65,6 +68,18 @@ def read(log: Log, takers: dict[str, Any], cancelled: threading.Event | None = N
     consumer = cast("Consumer", log)
     read_until_claimed(consumer, CONTROL_KEY, "ours", takers, cancelled or threading.Event(), counts.append)
     return sum(counts)
+
+
+def test_a_claim_tells_when_a_broker_appended_it() -> None:
+    """Where the topic has the broker's time, and of ours alone; the client's may be anything."""
+    messages = [
+        claim("ours", topic="table", timestamp=(1, 9_000)),
+        claim("theirs", topic="log", timestamp=(2, 8_000)),
+        claim("ours", topic="log", timestamp=(2, 5_000)),
+    ]
+    takers = {"table": print, "log": print}
+    consumer = cast("Consumer", Log(messages))
+    assert read_until_claimed(consumer, CONTROL_KEY, "ours", takers, threading.Event(), print) == 5_000
 
 
 def test_only_the_last_row_of_a_key_is_decoded() -> None:

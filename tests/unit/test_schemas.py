@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from msgspec import Struct
 
 from schemas import codec
+from schemas.account import AccountRow, account_of
 from schemas.asyncapi import asyncapi
 from schemas.balance import Balance
 from schemas.charge import ChargeBatch
@@ -19,6 +20,10 @@ from schemas.command import Command, CommandData
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.examples import examples
 from schemas.json_schemas import MESSAGES, json_schema
+from schemas.ledger import EntryBatch, EntryLine, entries_of, verify_chain
+from schemas.ledger_examples import ACCOUNT, BALANCE, ENTRIES
+from schemas.lot import Lot
+from schemas.notice_events import NoticeEvent
 from schemas.publish import PUBLISHED, differing, documents, write
 from schemas.rate_card import RateCard
 from schemas.rollup import RollupBatch
@@ -100,21 +105,19 @@ def test_a_time_without_a_zone_is_refused() -> None:
         codec.decode_usage_event(json.dumps({**EVENT, "time": "2025-11-22T12:30:00"}).encode())
 
 
-def test_a_balance_row_written_before_a_field_was_added_still_reads() -> None:
+def test_an_account_row_written_before_a_field_was_added_still_reads() -> None:
     """The older row is shorter: what it lacks takes its default."""
-    older = msgspec.msgpack.encode(["acme", 500, 20])
-    assert codec.decode_balance(older) == Balance(
-        account=EVENT["subject"], granted_microcredits=500, charged_microcredits=20
-    )
+    older = msgspec.msgpack.encode(["acme", 2, 500])
+    assert msgspec.msgpack.decode(older, type=AccountRow) == AccountRow(EVENT["subject"], 2, held=500)
 
 
-@pytest.mark.parametrize("name", ["balance", "charge-batch", "rollup-batch"])
+@pytest.mark.parametrize("name", ["account", "lot", "ledger-batch", "charge-batch", "rollup-batch"])
 def test_a_packed_row_of_a_newer_worker_reads_without_its_last_field(name: str) -> None:
     """New fields come at the end of the array, where an older reader passes over them."""
-    (row,) = examples(name)
     struct = MESSAGES[name]
-    newer = msgspec.msgpack.encode([*row, {"new": 1}])
-    assert msgspec.msgpack.decode(newer, type=struct) == msgspec.convert(row, struct)
+    row = msgspec.convert(examples(name)[0], struct)
+    newer = msgspec.msgpack.encode([*msgspec.msgpack.decode(msgspec.msgpack.encode(row)), {"new": 1}])
+    assert msgspec.msgpack.decode(newer, type=struct) == row
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,11 @@ def test_a_packed_row_of_a_newer_worker_reads_without_its_last_field(name: str) 
         (DeadLetter, "json"),
         (ChargeBatch, "msgpack"),
         (RollupBatch, "msgpack"),
-        (Balance, "msgpack"),
+        (AccountRow, "msgpack"),
+        (Lot, "msgpack"),
+        (EntryBatch, "msgpack"),
+        (EntryLine, "json"),
+        (NoticeEvent, "json"),
     ],
 )
 def test_every_message_survives_its_wire(struct: type[Struct], wire: str) -> None:
@@ -162,9 +169,9 @@ def test_writing_the_documents_is_deterministic_and_removes_what_is_gone(tmp_pat
     """A second write changes nothing; a file that is no longer published goes."""
     assert write(tmp_path) == sorted(documents())
     (tmp_path / "old.json").write_text("{}")
-    (tmp_path / "balance.json").write_text("{}")
-    assert differing(tmp_path) == ["balance.json", "old.json"]
-    assert write(tmp_path) == ["balance.json", "old.json"]
+    (tmp_path / "account.json").write_text("{}")
+    assert differing(tmp_path) == ["account.json", "old.json"]
+    assert write(tmp_path) == ["account.json", "old.json"]
     assert write(tmp_path) == []
     assert not (tmp_path / "old.json").exists()
 
@@ -189,7 +196,7 @@ def test_the_published_schema_of_an_event_requires_what_the_worker_requires(fiel
 
 def test_the_places_of_packed_messages_are_named() -> None:
     """A reader of the schema alone knows which place is which."""
-    for name in ("balance", "charge-batch", "rollup-batch"):
+    for name in ("balance", "account", "lot", "ledger-batch", "charge-batch", "rollup-batch"):
         definition = _published(f"{name}.json")["$defs"][MESSAGES[name].__name__]
         titles = [place["title"] for place in definition["prefixItems"]]
         assert titles == [field.name for field in msgspec.structs.fields(MESSAGES[name])]
@@ -223,7 +230,8 @@ def test_the_asyncapi_document_tells_readers_of_transactional_outputs_to_read_co
     """What the worker writes says so; what comes from outside does not."""
     channels = asyncapi()["channels"]
     told = {name for name, channel in channels.items() if "read_committed" in channel["description"]}
-    assert told == {"charges", "rollups", "balances", "deadLetters"}
+    outputs = {"charges", "rollups", "balances", "lots", "ledger", "alerts", "refillRequests", "bills", "deadLetters"}
+    assert told == outputs
     assert told == {name for name, channel in channels.items() if channel.get("x-isolation-level") == "read_committed"}
 
 
@@ -250,6 +258,29 @@ def test_every_topic_is_durable_and_bounded_and_carries_its_prefix() -> None:
 def test_what_is_too_large_to_book_still_fits_into_the_topic() -> None:
     """Otherwise the producer is told by the broker, and no dead letter is written."""
     assert LARGEST_EVENT_BYTES < LARGEST_RECORD_BYTES
+
+
+def test_the_published_balance_is_the_published_account_s() -> None:
+    """As a reader puts both together."""
+    row = msgspec.structs.replace(BALANCE, posted=msgspec.Raw(codec.encode_packed(ACCOUNT)))
+    assert account_of(codec.encode_packed(row)) == ACCOUNT
+
+
+def test_the_published_entries_are_a_chain_and_lines_of_the_published_batch() -> None:
+    """What a reader tries first is right to the last hash, which is the one of the published account."""
+    entries = entries_of(ENTRIES)
+    (account,) = examples("account")
+    assert verify_chain("acme", entries) == msgspec.convert(account, AccountRow).head == BALANCE.head
+    assert [json.loads(line) for line in ENTRIES.entries.splitlines()] == examples("ledger-entry")
+
+
+@pytest.mark.parametrize(
+    ("channel", "kind"), [("alerts", "alert"), ("refillRequests", "refill_request"), ("bills", "bill")]
+)
+def test_a_topic_of_notices_shows_the_one_kind_that_is_in_it(channel: str, kind: str) -> None:
+    """Though all are of one schema."""
+    shown = asyncapi()["components"]["messages"][channel]["examples"]
+    assert [example["payload"]["data"]["kind"] for example in shown] == [kind]
 
 
 def test_a_dead_letter_keeps_bytes_that_are_no_text() -> None:

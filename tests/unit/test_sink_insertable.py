@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 from sinks.insertable import insertable
-from sinks.tables import ChargesTable, ConversationsTable
+from sinks.tables.usage import ChargesTable, ConversationsTable
 
 
 def test_times_are_written_out_to_their_last_digit() -> None:

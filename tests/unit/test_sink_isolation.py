@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sinks.batch import TableRows
 from sinks.isolation import Isolation
 from sinks.refusals import ClickHouseAwayError, UnclearError
-from sinks.tables import BalancesTable
+from sinks.tables.accounts import BalancesTable
 from tests.unit.sink_fakes import FakeWriter, balance_record
 
 

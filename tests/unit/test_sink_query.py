@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 
 from schemas.settings import BadSettingError, load_settings
 from sinks.__main__ import main
-from sinks.answers import as_csv, as_json, as_table
+from sinks.answers import as_csv, as_json, as_json_lines, as_table
 from sinks.migrate import SchemaError, read_migrations
 from sinks.query import Answer, QueryError, parse_hour, read_queries
 from sinks.settings import ClickHouseSettings, SinkSettings
 from sinks.statements import split_statements
+from tests.documents import ROOT
 
 ANSWER = Answer(
     ("node", "events", "credits"),
@@ -24,7 +26,7 @@ ANSWER = Answer(
 
 def test_a_table_is_aligned_and_exact() -> None:
     """Numbers stand to the right, decimals are written in full."""
-    assert as_table(ANSWER).splitlines() == [
+    assert list(as_table(ANSWER)) == [
         "node      events    credits",
         "--------  ------  ---------",
         "search        12  1234567.5",
@@ -35,7 +37,7 @@ def test_a_table_is_aligned_and_exact() -> None:
 
 def test_csv_reads_back() -> None:
     """Quotes and commas in names survive."""
-    assert list(csv.reader(io.StringIO(as_csv(ANSWER)))) == [
+    assert list(csv.reader(as_csv(ANSWER))) == [
         ["node", "events", "credits"],
         ["search", "12", "1234567.5"],
         ['a "b", c', "3", "-0.000001"],
@@ -43,17 +45,36 @@ def test_csv_reads_back() -> None:
     ]
 
 
+def test_what_is_not_there_and_what_is_true_are_told_in_every_format() -> None:
+    """Nothing is empty in text and null in JSON; a column without any number is text."""
+    answer = Answer(("at", "closed", "none"), [["now", True, None], [None, False, None]])
+    assert list(as_table(answer)) == ["at   closed  none", "---  ------  ----", "now  true", "     false"]
+    assert list(as_csv(answer)) == ["at,closed,none", "now,true,", ",false,"]
+    assert list(as_json_lines(answer)) == [
+        '{"at":"now","closed":true,"none":null}',
+        '{"at":null,"closed":false,"none":null}',
+    ]
+
+
 def test_json_keeps_credits_out_of_floats() -> None:
     """Counts are numbers, credits are strings."""
-    assert json.loads(as_json(ANSWER))[0] == {"node": "search", "events": 12, "credits": "1234567.5"}
+    assert json.loads("".join(as_json(ANSWER)))[0] == {"node": "search", "events": 12, "credits": "1234567.5"}
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "\n", 'a"\n', "a\x00b", "a\u2028b", "a,b", " a "])
+def test_csv_keeps_whatever_a_cell_holds(text: str) -> None:
+    """Also what would end a line."""
+    lines = "".join(f"{line}\n" for line in as_csv(Answer(("a", "b"), [[text, 1], [2, text]])))
+    assert list(csv.reader(io.StringIO(lines, newline=""))) == [["a", "b"], [text, "1"], ["2", text]]
 
 
 def test_an_empty_answer_still_names_its_columns() -> None:
     """In every format in which it can."""
     empty = Answer(("a", "b"), [])
-    assert as_table(empty) == "a  b\n-  -\n(no rows)"
-    assert as_csv(empty) == "a,b"
-    assert as_json(empty) == "[]"
+    assert list(as_table(empty)) == ["a  b", "-  -", "(no rows)"]
+    assert list(as_csv(empty)) == ["a,b"]
+    assert list(as_json(empty)) == ["[]"]
+    assert list(as_json_lines(empty)) == []
 
 
 @pytest.mark.parametrize(
@@ -89,26 +110,47 @@ def test_other_times_are_refused_with_what_is_allowed(text: str, problem: str) -
 def test_every_query_says_what_it_answers_and_needs() -> None:
     """The file's first line is its help; the parameters are those of the SQL."""
     queries = read_queries()
+    account, times = {"account"}, {"from", "to"}
     assert {name: query.parameters for name, query in queries.items()} == {
-        "agents": {"account", "from", "to"},
-        "balance": {"account"},
-        "channels": {"account", "from", "to"},
-        "nodes": {"account", "from", "to"},
-        "trend": {"account", "from", "to"},
+        "agents": account | times,
+        "alerts": account | times | {"limit"},
+        "balance": account,
+        "bills": account,
+        "burned": account | times,
+        "channels": account | times,
+        "credits": account,
+        "history": account | times | {"limit"},
+        "nodes": account | times,
+        "period": account,
+        "purchases": account | times,
+        "refills": account,
+        "statement": account | {"first", "limit"},
+        "trend": account | times,
+        "why": account | {"first", "last", "limit"},
     }
+    for query in queries.values():
+        told = query.sql.split("-- Parameters: ")[1].split(".\n")[0]
+        assert {part.split(" (")[0] for part in told.split(", ")} == query.parameters
     for query in queries.values():
         assert query.answers.startswith(("Daily usage", "Usage", "What"))
         assert f"query {query.name} --account acme" in query.sql
+
+
+def test_every_query_is_documented() -> None:
+    """A row each, of what its rows are."""
+    text = (ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z]+)` \| .+ \|$", text, re.M)) == read_queries().keys()
 
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         (["query"], "a query is named first"),
-        (["query", "nope"], "there is no query 'nope': agents, balance"),
+        (["query", "nope"], "there is no query 'nope': agents, alerts, balance"),
         (["query", "trend", "--account", "a", "--from", "2026-11-02", "--to", "2026-11-02"], "is not before"),
         (["query", "trend", "--account", "a"], "needs --from, --to"),
         (["query", "balance"], "needs --account"),
+        (["query", "history", "--account", "a", "--limit", "0"], "--limit 0 is not above 0"),
     ],
 )
 def test_a_question_that_cannot_be_asked_ends_with_2(

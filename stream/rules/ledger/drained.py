@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas.account import BalanceHead
-from schemas.ledger import Entry, entry_of
+from schemas.ledger import Entry
 from schemas.lot import Lot
 from schemas.notices import Notice
 from stream.rules.ledger.book import Book
@@ -29,7 +29,7 @@ class Drained(Struct, frozen=True, gc=False):
     `drift` says which equations do not hold, of which account; nothing, or the ledger is wrong.
     """
 
-    sealed: list[Sealed]
+    sealed: Sealed
     notices: list[Notice]
     accounts: list[Row]
     lots: list[Row]
@@ -38,10 +38,10 @@ class Drained(Struct, frozen=True, gc=False):
     @property
     def entries(self) -> list[Entry]:
         """The entries, read again."""
-        return [entry_of(line, previous) for previous, line in self.sealed]
+        return self.sealed.entries()
 
 
-NOTHING_DRAINED = Drained([], [], [], [], [])
+NOTHING_DRAINED = Drained(Sealed(), [], [], [], [])
 
 
 class Rows:

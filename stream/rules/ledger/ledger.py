@@ -7,7 +7,7 @@ from schemas.account import BillLine
 from schemas.charge import ChargeRow
 from schemas.credits import FREE_GRANT_MICROCREDITS
 from schemas.dead_letter import Reason
-from schemas.ledger import Entry, canonical_json, encode_canonical, entry_of
+from schemas.ledger import Entry, canonical_json, encode_canonical
 from schemas.lot import NEVER_MS
 from schemas.notices import Notice
 from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
@@ -22,7 +22,7 @@ from stream.rules.ledger.drained import Drained, Rows
 from stream.rules.ledger.due import DueTimes
 from stream.rules.ledger.opening import give_free_credits, open_book, opened_by_usage
 from stream.rules.ledger.posting import Cause, Posting
-from stream.rules.ledger.sealing import Sealed, seal
+from stream.rules.ledger.sealing import Sealed
 from stream.rules.ledger.settle import forget_closed, settle
 from stream.rules.outcome import Reject
 
@@ -44,7 +44,7 @@ class Ledger:
         self.due = DueTimes()
         self.version = 1
         self.booked_at_ms = 0
-        self.sealed: list[Sealed] = []
+        self.sealed = Sealed()
         self.notices: list[Notice] = []
         self.changed: list[Book] = []
         self.caught_up = False
@@ -56,7 +56,7 @@ class Ledger:
     @property
     def entries(self) -> list[Entry]:
         """What was booked since the last checkpoint, read again."""
-        return [entry_of(line, previous) for previous, line in self.sealed]
+        return self.sealed.entries()
 
     def charge(self, charges: Sequence[ChargeRow], books: Iterable[Book | None]) -> Refused:
         """Book what events cost. `books` has the book of each, if it was open when that was looked up.
@@ -66,7 +66,8 @@ class Ledger:
         """
         refused: Refused = {}
         version, booked_at_ms = self.version, self.booked_at_ms
-        changed, sealed, encode, sha256 = self.changed, self.sealed, encode_canonical, hashlib.sha256
+        changed, encode, sha256 = self.changed, encode_canonical, hashlib.sha256
+        note_previous, note_line = self.sealed.previous.append, self.sealed.lines.append
         for row, known in zip(charges, books, strict=True):
             account, source, event_id, _, _, _, _, _, cost, messages, rate_card, occurred_at_us, now_ms, offset = row
             book = known or self.books.get(account)
@@ -83,7 +84,8 @@ class Ledger:
                     refused[offset] = reject
                 continue
             book.events += 1
-            book.messages += messages
+            if messages:
+                book.messages += messages
             book.updated_at_ms = now_ms
             if book.version != version:
                 book.version = version
@@ -100,7 +102,7 @@ class Ledger:
                         account,
                         sequence,
                         "burned",
-                        f"-{cost}",
+                        str(-cost),
                         "0",
                         "0",
                         str(room + book.balance_over_room),
@@ -142,7 +144,8 @@ class Ledger:
                 )
             else:
                 line = canonical_json(self._billed(row, book, book.line))
-            sealed.append((head, line))
+            note_previous(head)
+            note_line(line)
             book.head = sha256(head + line).digest()
         return refused
 
@@ -217,9 +220,9 @@ class Ledger:
             if book is not None:
                 self._finish(settle(self._begin(book, Cause("clock", occurred_at_us=now_ms * 1_000), now_ms)))
 
-    def take_sealed(self) -> list[Sealed]:
+    def take_sealed(self) -> Sealed:
         """The entries since the last call, as part of the checkpoint that is booked; they are drained with it."""
-        sealed, self.sealed = self.sealed, []
+        sealed, self.sealed = self.sealed, Sealed()
         return sealed
 
     def drain(self) -> Drained:
@@ -227,7 +230,7 @@ class Ledger:
         rows = Rows(self.version)
         rows.add(self.changed, self._posted)
         drained = Drained(self.sealed, self.notices, rows.accounts, rows.lots, rows.drift)
-        self.sealed, self.notices, self.changed, self._posted = [], [], [], set()
+        self.sealed, self.notices, self.changed, self._posted = Sealed(), [], [], set()
         return drained
 
     def book(self, account: str) -> Book | None:
@@ -271,7 +274,8 @@ class Ledger:
                 self.booked_at_ms,
             )
         )
-        self.sealed.append((book.head, line))
+        self.sealed.previous.append(book.head)
+        self.sealed.lines.append(line)
         book.head = hashlib.sha256(book.head + line).digest()
         return book
 
@@ -327,7 +331,7 @@ class Ledger:
 
     def _finish(self, posting: Posting) -> None:
         book, row = posting.book, posting.row
-        seal(book, posting.entries, self.booked_at_ms, self.sealed)
+        self.sealed.seal(book, posting.entries, self.booked_at_ms)
         self.notices += posting.notices
         if row.account not in self.books:
             self.books.add(book)

@@ -2,17 +2,27 @@
 
 from collections.abc import Iterable
 
-from schemas.ledger import Entry, canonical_json, entry_hash
+from msgspec import Struct
+
+from schemas.ledger import Entry, canonical_json, entry_hash, entry_of
 from stream.rules.ledger.book import Book
 
-Sealed = tuple[bytes, bytes]
-"""The hash before an entry, and the entry's canonical JSON."""
 
+class Sealed(Struct, gc=False):
+    """Entries in booking order: the canonical JSON of each, and the hash before it."""
 
-def seal(book: Book, entries: Iterable[Entry], booked_at_ms: int, into: list[Sealed]) -> None:
-    """Chain an account's entries in booking order."""
-    for entry in entries:
-        entry.booked_at_ms = booked_at_ms
-        entry.previous = book.head
-        into.append((entry.previous, canonical_json(entry)))
-        book.head = entry_hash(entry)
+    previous: list[bytes] = []
+    lines: list[bytes] = []
+
+    def seal(self, book: Book, entries: Iterable[Entry], booked_at_ms: int) -> None:
+        """Chain an account's entries."""
+        for entry in entries:
+            entry.booked_at_ms = booked_at_ms
+            entry.previous = book.head
+            self.previous.append(entry.previous)
+            self.lines.append(canonical_json(entry))
+            book.head = entry_hash(entry)
+
+    def entries(self) -> list[Entry]:
+        """The entries, read again."""
+        return list(map(entry_of, self.lines, self.previous))

@@ -1,13 +1,15 @@
 """The ceiling: one plain librdkafka loop that keeps the same tables and writes the same records, in transactions.
 
 One process, one thread, no Faust. It checks nothing, deduplicates nothing, knows one price per node and cannot
-restore. Every 0.25 s a transaction carries what the worker's checkpoints carry: every changed balance, the changed
-rollup rows and all charges packed in records of at most 512 KiB, and the input's offsets.
+restore. Of the ledger it knows free credits that never run out. Every 0.25 s a transaction carries what the worker's
+checkpoints carry: every changed account, the changed rollup rows, all charges and ledger entries, chained, packed in
+records of at most 512 KiB, and the input's offsets.
 
 `python -m tests.benchmarks.peers.ceiling BOOTSTRAP_SERVERS INPUT_TOPIC OUTPUT_PREFIX RATE_CARD EVENTS`
 """
 
 import gc
+import hashlib
 import sys
 import time
 from datetime import datetime
@@ -18,15 +20,18 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 from msgspec import Struct
 
-from producers.rate_card_file import read_rate_card
-from schemas.balance import Balance
+from schemas.account import AccountRow, BalanceRow
 from schemas.codec import encode_packed
 from schemas.credits import FREE_GRANT_MICROCREDITS, parse_credits
+from schemas.ledger import encode_canonical, first_hash, pack_entries
+from schemas.lot import NEVER_MS, Lot
+from schemas.rate_card_file import read_rate_card
 from schemas.rollup import Rollup
 from schemas.topics import PACKED_BYTES, TopicNames
 
 CHECKPOINT_SECONDS = 0.25
 ROWS_AT_ONCE = 2_000
+ENTRIES_AT_ONCE = 1_000
 
 
 class Used(Struct, gc=False):
@@ -46,6 +51,16 @@ class Event(Struct, gc=False):
     specversion: str
     type: str
     datacontenttype: str
+
+
+def opened(account: str, at_ms: int) -> BalanceRow:
+    """A new account with its free credits."""
+    lot = Lot(
+        account, f"free:{account}", "free", 20, at_ms, granted=FREE_GRANT_MICROCREDITS, held=FREE_GRANT_MICROCREDITS
+    )
+    posted = AccountRow("", granted=FREE_GRANT_MICROCREDITS, held=FREE_GRANT_MICROCREDITS, first_lot=lot)
+    return BalanceRow(account, 0, NEVER_MS, False, FREE_GRANT_MICROCREDITS, 0, 0, first_hash(account), 0, 0, at_ms, "",
+                      msgspec.Raw(encode_packed(posted)))  # fmt: skip
 
 
 def main(servers: str, usage_topic: str, prefix: str, card_file: str, wanted: str) -> None:  # noqa: C901  one loop: calls would slow it
@@ -77,10 +92,11 @@ def main(servers: str, usage_topic: str, prefix: str, card_file: str, wanted: st
         }
     )
     producer.init_transactions(30)
-    decode, version = msgspec.json.Decoder(Event).decode, int(time.time()) << 32
-    balances: dict[str, Balance] = {}
+    decode, version, sha256 = msgspec.json.Decoder(Event).decode, int(time.time()) << 32, hashlib.sha256
+    balances: dict[str, BalanceRow] = {}
     rollups: dict[tuple[str, int, str, str, str], Rollup] = {}
-    changed_balances: list[tuple[int, Balance]] = []
+    changed_balances: list[tuple[int, BalanceRow]] = []
+    entries: dict[int, list[tuple[bytes, bytes]]] = {}
     changed_rollups: dict[int, list[Rollup]] = {}
     charges: dict[int, list[tuple[Any, ...]]] = {}
     next_offsets: dict[int, int] = {}
@@ -104,10 +120,16 @@ def main(servers: str, usage_topic: str, prefix: str, card_file: str, wanted: st
                     packed = encode_packed((partition, version, *head, rows[first : first + ROWS_AT_ONCE]))
                     assert len(packed) <= PACKED_BYTES, "fewer rows at once"
                     produce(topic, packed, partition=partition)
+        for partition, sealed in entries.items():
+            for first in range(0, len(sealed), ENTRIES_AT_ONCE):
+                previous, lines = zip(*sealed[first : first + ENTRIES_AT_ONCE], strict=True)
+                packed = encode_packed(pack_entries(partition, version, first, previous, lines))
+                assert len(packed) <= PACKED_BYTES, "fewer entries at once"
+                produce(names.ledger, packed, partition=partition)
         offsets = [TopicPartition(usage_topic, *place) for place in next_offsets.items()]
         producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
         producer.commit_transaction()
-        for changed in (changed_balances, changed_rollups, charges):
+        for changed in (changed_balances, changed_rollups, charges, entries):
             changed.clear()
 
     while booked < int(wanted):
@@ -118,16 +140,6 @@ def main(servers: str, usage_topic: str, prefix: str, card_file: str, wanted: st
             account, channel, node, agent = event.subject, used.channel, used.node, used.agent
             price, counts = prices[node]
             cost = price * used.quantity
-            balance = balances.get(account)
-            if balance is None:
-                balance = balances[account] = Balance(account, FREE_GRANT_MICROCREDITS, opened_at_ms=ingested_at_ms)
-            balance.charged_microcredits += cost
-            balance.events += 1
-            balance.messages += counts
-            balance.updated_at_ms = ingested_at_ms
-            if balance.version != version:
-                balance.version = version
-                changed_balances.append((partition, balance))
             occurred_at_us = round(event.time.timestamp() * 1_000_000)
             key = (account, occurred_at_us // 3_600_000_000, channel, agent, node)
             row = rollups.get(key)
@@ -145,6 +157,24 @@ def main(servers: str, usage_topic: str, prefix: str, card_file: str, wanted: st
                 (account, event.source, event.id, agent, used.conversation, channel, node, used.quantity * 1_000_000,
                  cost, counts, card.version, occurred_at_us, ingested_at_ms, offset)
             )  # fmt: skip
+            balance = balances.get(account)
+            if balance is None:
+                balance = balances[account] = opened(account, ingested_at_ms)
+            balance.taken += cost
+            balance.remaining -= cost
+            balance.events += 1
+            balance.messages += counts
+            balance.sequence += 1
+            balance.updated_at_ms = ingested_at_ms
+            if balance.version != version:
+                balance.version = version
+                changed_balances.append((partition, balance))
+            line = encode_canonical(
+                (account, balance.sequence, "burned", str(-cost), "0", "0", str(balance.remaining), "free", "event",
+                 event.source, event.id, offset, card.version, occurred_at_us, ingested_at_ms, ingested_at_ms)
+            )  # fmt: skip
+            entries.setdefault(partition, []).append((balance.head, line))
+            balance.head = sha256(balance.head + line).digest()
             next_offsets[partition] = offset + 1
         booked += len(messages)
         if time.monotonic() - last_flush >= CHECKPOINT_SECONDS or booked >= int(wanted):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import faust
 
-from producers.rate_card_file import read_rate_card
 from schemas.credits import FREE_GRANT_MICROCREDITS, parse_credits
+from schemas.rate_card_file import read_rate_card
 from schemas.topics import TopicNames
 
 

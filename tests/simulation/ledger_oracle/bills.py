@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from tests.simulation.ledger_oracle.posting import Posting
 from tests.simulation.ledger_oracle.state import Account, Bill, Billed, BillLine
 
 
@@ -18,11 +19,17 @@ def credit_bill(account: Account, billed: Billed, credits_: int) -> None:
         _line(account, billed, billed.period.start).credits -= credits_
 
 
-def close_bill(account: Account, end: datetime, next_end: datetime) -> None:
-    """The period's bill is final, and there is none when nothing is on it; the next one begins."""
-    account.bill.end = end
+def close_bill(posting: Posting, end: datetime, next_end: datetime) -> None:
+    """The period's bill is final, and there is none when nothing is on it; the next one begins.
+
+    The account's period is the next one already, its plan still the one that is billed.
+    """
+    account = posting.account
+    account.bill.end, account.bill.plan = end, account.plan.id if account.plan else ""
     if account.bill.lines:
         account.bills.append(account.bill)
+    if any(line.credits for line in account.bill.lines):
+        posting.note("bill_closed")
     account.bill = Bill(account.period.start, next_end)
     account.overage_in_period = 0
 

@@ -31,6 +31,8 @@ OLDEST = timedelta(days=90)
 FURTHEST_AHEAD = timedelta(minutes=5)
 MOST_OPEN_LOTS = 256
 MOST_CARDS = 16
+LARGEST_TOTAL = 4 * 10**18
+OWN_NAMES = ("plan:", "rollover:", "refill:", "waived:")
 
 
 class Dropped(Exception):  # noqa: N818 - it is an answer, not an error of the oracle
@@ -47,7 +49,7 @@ def carry_out(posting: Posting, command: Command) -> None:
         if before is not None and now - before <= OLDEST + FURTHEST_AHEAD:
             raise Rejected(_REUSED[what[0]])
     _dispatch(posting, command)
-    account.commands[command.source, command.id] = (command.content, now)
+    account.commands[command.source, command.id] = ((command.content, command.reason), now)
     account.used.update(dict.fromkeys(used, now))
 
 
@@ -58,7 +60,7 @@ def _check_identity(account: Account, command: Command, now: datetime) -> None:
         raise Rejected("command_too_old")
     before = account.commands.get((command.source, command.id))
     if before is not None and now - before[1] <= OLDEST + FURTHEST_AHEAD:
-        if before[0] != command.content:
+        if before[0] != (command.content, command.reason):
             raise Rejected("command_id_reused")
         raise Dropped
 
@@ -135,17 +137,19 @@ def _grant(posting: Posting, kind: LotKind, content: Grant | TopUp) -> None:
 
 def _check_new_lot(posting: Posting, id_: str, amount: int, terms: LotTerms) -> None:
     account = posting.account
-    if not 0 < amount <= LARGEST_GRANT:
+    if not 0 < amount <= LARGEST_GRANT or account.totals.granted + amount > LARGEST_TOTAL:
         raise Rejected("invalid_amount")
+    if id_.startswith(OWN_NAMES) or id_ == f"free:{account.name}":
+        raise Rejected("grant_id_reused")
+    if any(lot.id == id_ for lot in account.lots if lot.is_kept(posting.now)):
+        raise Rejected("grant_id_reused")
+    if sum(1 for lot in account.lots if lot.held) >= MOST_OPEN_LOTS:
+        raise Rejected("too_many_lots")
     if terms.priority is not None and not 0 <= terms.priority <= 100:
         raise Rejected("invalid_terms")
     begins = terms.effective_at or posting.now
     if terms.expires_at is not None and terms.expires_at <= max(posting.now, begins):
         raise Rejected("invalid_terms")
-    if id_ == f"free:{account.name}" or any(lot.id == id_ for lot in account.lots if lot.is_kept(posting.now)):
-        raise Rejected("grant_id_reused")
-    if sum(1 for lot in account.lots if lot.held) >= MOST_OPEN_LOTS:
-        raise Rejected("too_many_lots")
 
 
 def _adjust(posting: Posting, content: Adjust) -> None:

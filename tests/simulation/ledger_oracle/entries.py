@@ -19,6 +19,12 @@ EntryKind = Literal[
     "voided",
     "void_owed",
     "refunded",
+    "lot_started",
+    "plan_activated",
+    "plan_changed",
+    "plan_renewed",
+    "plan_ended",
+    "bill_closed",
 ]
 
 

@@ -25,10 +25,12 @@ def move(posting: Posting, lot: Lot, rollover: Lot, amount: int) -> None:
 
 
 def expire_due_lots(posting: Posting, rolling: Plan | None) -> None:
-    """Every lot whose time is over, in burn-down order; those of the plan that goes on roll over first."""
+    """Every lot whose time is over, in burn-down order; those of a plan that rolls over come last."""
     due = [lot for lot in posting.account.lots if lot.expires_at and lot.expires_at <= posting.now]
     room: Room | None = None
-    for lot in sorted((lot for lot in due if not lot.has_expired), key=Lot.burn_order):
+    ended = sorted((lot for lot in due if not lot.has_expired), key=Lot.burn_order)
+    rolls = rolling is not None and rolling.rollover is not None
+    for lot in sorted(ended, key=lambda lot: rolls and lot.kind == "plan"):
         lot.has_expired = True
         if lot.kind == "plan" and not lot.is_voided and rolling and rolling.rollover:
             room = room or _room(posting, rolling.rollover.cap)
@@ -83,22 +85,26 @@ def void_grant(posting: Posting, command: VoidGrant) -> None:
         return
     owes = command.spent == "owe" or (command.spent is None and lot.kind in ("top_up", "refill"))
     for each in covered:
-        void_lot(posting, each, owes=owes)
+        void_lot(posting, each)
+    for each in covered if owes else ():
+        _owe_spent(posting, each)
 
 
-def void_lot(posting: Posting, lot: Lot, *, owes: bool) -> None:
-    """All of it: what it holds, and when the spent part is to be owed, that too."""
-    account, unspent, spent = posting.account, lot.held, lot.spent if owes else 0
-    lot.held = 0
-    lot.spent -= spent
-    lot.repaid = 0 if owes else lot.repaid
-    lot.voided += unspent + spent
-    lot.base -= min(lot.base, unspent + spent)
+def void_lot(posting: Posting, lot: Lot) -> None:
+    """What it holds; what is refunded to it later is taken back at once."""
     lot.is_voided = True
-    account.totals.voided += unspent + spent
+    void_part(posting, lot, lot.held)
+
+
+def _owe_spent(posting: Posting, lot: Lot) -> None:
+    """What it spent was not its to spend."""
+    account, spent = posting.account, lot.spent
+    lot.spent = lot.repaid = 0
+    lot.voided += spent
+    lot.base -= min(lot.base, spent)
+    account.totals.voided += spent
     account.totals.burned -= spent
     account.owed_now += spent
-    posting.write("voided", unspent, lot, lot_effect=-unspent)
     posting.write("void_owed", spent, lot, owed_effect=spent)
 
 

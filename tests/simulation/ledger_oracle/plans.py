@@ -1,5 +1,6 @@
 """Plans: activation, change, cancellation, renewal, and what happens at a period's end."""
 
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 from tests.simulation.ledger_oracle.bills import close_bill
@@ -8,6 +9,11 @@ from tests.simulation.ledger_oracle.lots import expire_due_lots, void_lot, void_
 from tests.simulation.ledger_oracle.periods import Period, first_period
 from tests.simulation.ledger_oracle.posting import Posting, Rejected
 from tests.simulation.ledger_oracle.records import ActivatePlan, CancelPlan, ChangePlan, Plan, Renew
+from tests.simulation.ledger_oracle.state import Account, Lot
+
+DEFAULT_LINE = "default"
+_MOST_LINES = 5
+_LINES_KEPT = timedelta(days=40)
 
 
 def activate(posting: Posting, command: ActivatePlan) -> None:
@@ -15,12 +21,14 @@ def activate(posting: Posting, command: ActivatePlan) -> None:
     account, plan = posting.account, command.plan
     if account.plan is not None:
         raise Rejected("plan_active")
+    _check_lines(account, posting.now)
     if command.overage == "waive":
         waive(posting)
-    account.plan = plan
     account.scheduled = None
     account.period = first_period(posting.now, plan.anchor_day)
-    close_bill(account, posting.now, account.period.end)
+    close_bill(posting, posting.now, account.period.end)
+    _come_into_force(account, plan, posting.now)
+    posting.note("plan_activated")
     _set_base(posting)
     account.is_renewed, account.is_next_renewed = True, False
     _open_plan_lot(posting, plan, account.period)
@@ -31,7 +39,7 @@ def waive(posting: Posting) -> None:
     """An adjustment of exactly what is owed, which it repays."""
     owed = posting.account.owed()
     if owed:
-        posting.open_lot("adjustment", owed, id=f"waived:{posting.account.lots_made + 1}")
+        posting.open_lot("adjustment", owed, id=f"waived:{posting.account.sequence + 1}")
         repay(posting)
 
 
@@ -41,6 +49,7 @@ def change(posting: Posting, command: ChangePlan) -> None:
     old = account.plan
     if old is None:
         raise Rejected("no_plan")
+    _check_lines(account, posting.now)
     if command.at == "period_end":
         if account.is_next_renewed:
             raise Rejected("period_renewed")
@@ -48,7 +57,9 @@ def change(posting: Posting, command: ChangePlan) -> None:
         return
     if new.included < old.included:
         raise Rejected("only_at_period_end")
-    account.plan, account.scheduled = new, None
+    _come_into_force(account, new, posting.now)
+    account.scheduled = None
+    posting.note("plan_changed")
     if new.included > old.included and account.is_renewed:
         _exchange_credits(posting, old, new)
     repay(posting)
@@ -68,7 +79,8 @@ def _exchange_credits(posting: Posting, old: Plan, new: Plan) -> None:
         left -= taken
     amount = round(max(Fraction(0), new.included * share - (unearned - back)))
     if amount:
-        posting.open_lot("plan", amount, expires_at=account.period.end)
+        name = _lot_name(account, new, account.period.start)
+        posting.open_lot("plan", amount, id=name, expires_at=account.period.end)
 
 
 def cancel(posting: Posting, command: CancelPlan) -> None:
@@ -81,11 +93,12 @@ def cancel(posting: Posting, command: CancelPlan) -> None:
             raise Rejected("period_renewed")
         account.scheduled = "cancel"
         return
-    for lot in [lot for lot in account.lots if lot.kind == "plan" and not lot.has_expired and not lot.is_voided]:
-        void_lot(posting, lot, owes=False)
-    account.plan, account.scheduled = None, None
+    for lot in sorted(account.lots, key=Lot.burn_order):
+        if lot.kind == "plan" and not lot.has_expired and not lot.is_voided:
+            void_lot(posting, lot)
     account.period = first_period(posting.now, 1)
-    close_bill(account, posting.now, account.period.end)
+    close_bill(posting, posting.now, account.period.end)
+    _end_plan(posting)
     account.is_renewed = account.is_next_renewed = False
     _set_base(posting)
 
@@ -104,6 +117,7 @@ def renew(posting: Posting, command: Renew) -> None:
         if account.is_next_renewed:
             raise Rejected("period_renewed")
         account.is_next_renewed = True
+        posting.note("plan_renewed")
         following = first_period(account.period.end, plan.anchor_day)
         _open_plan_lot(posting, plan, following)
         return
@@ -112,6 +126,7 @@ def renew(posting: Posting, command: Renew) -> None:
     if account.is_renewed or account.is_next_renewed:
         raise Rejected("period_renewed")
     account.is_renewed = True
+    posting.note("plan_renewed")
     _open_plan_lot(posting, plan, account.period)
     repay(posting)
 
@@ -121,22 +136,66 @@ def fire_lots_and_period(posting: Posting) -> None:
     account, now = posting.account, posting.now
     is_period_end = now == account.period.end
     goes_on = account.plan if is_period_end and account.scheduled != "cancel" else None
+    starting = [lot for lot in account.lots if lot.effective_at == now and lot.is_usable(now) and lot.held]
     expire_due_lots(posting, goes_on)
     if is_period_end:
-        if account.scheduled == "cancel":
-            account.plan = None
-        elif account.scheduled is not None:
-            account.plan = account.scheduled
-        account.scheduled = None
-        account.period = first_period(now, account.plan.anchor_day if account.plan else 1)
-        close_bill(account, now, account.period.end)
-        _set_base(posting)
-        _renew_at_period_start(posting)
-    else:
+        _turn_period(posting)
+    for lot in sorted(starting, key=Lot.burn_order):
+        posting.note("lot_started", lot)
+    if not is_period_end:
         for lot in account.lots:
             if lot.effective_at == now and lot.is_usable(now):
                 lot.base = lot.held
     repay(posting)
+
+
+def _turn_period(posting: Posting) -> None:
+    account, now, scheduled = posting.account, posting.now, posting.account.scheduled
+    coming = scheduled if isinstance(scheduled, Plan) else None if scheduled == "cancel" else account.plan
+    account.period = first_period(now, coming.anchor_day if coming else 1)
+    close_bill(posting, now, account.period.end)
+    if isinstance(scheduled, Plan):
+        _come_into_force(account, scheduled, now)
+        posting.note("plan_changed")
+    elif scheduled == "cancel":
+        _end_plan(posting)
+    account.scheduled = None
+    _set_base(posting)
+    _renew_at_period_start(posting)
+
+
+def _end_plan(posting: Posting) -> None:
+    account = posting.account
+    account.plan, account.scheduled = None, None
+    _price_by(account, DEFAULT_LINE, posting.now)
+    posting.note("plan_ended")
+
+
+def _come_into_force(account: Account, plan: Plan, now: datetime) -> None:
+    account.plan = plan
+    _price_by(account, plan.line, now)
+
+
+def _price_by(account: Account, line: str, now: datetime) -> None:
+    if line != (account.lines[-1][1] if account.lines else DEFAULT_LINE):
+        account.lines.append((now, line))
+
+
+def _check_lines(account: Account, now: datetime) -> None:
+    """What an event costs is known of the last 40 days: too many lines of rate cards are not kept for it."""
+    before = [since for since, _ in account.lines if since <= now - _LINES_KEPT]
+    if len(account.lines) - len(before[:-1]) > _MOST_LINES:
+        raise Rejected("invalid_terms")
+
+
+def line_at(account: Account, occurred_at: datetime) -> str:
+    """Of the plan in force then."""
+    return next((line for since, line in reversed(account.lines) if since <= occurred_at), DEFAULT_LINE)
+
+
+def _lot_name(account: Account, plan: Plan, start: datetime) -> str:
+    """It has the number of the entry that makes the lot: no other lot of the account has its name."""
+    return f"plan:{plan.id}:{start.date()}:{account.sequence + 1}"
 
 
 def _renew_at_period_start(posting: Posting) -> None:
@@ -144,6 +203,7 @@ def _renew_at_period_start(posting: Posting) -> None:
     was_paid, account.is_next_renewed = account.is_next_renewed, False
     account.is_renewed = plan is not None and (plan.renews == "by_clock" or was_paid)
     if plan is not None and account.is_renewed and not was_paid:
+        posting.note("plan_renewed")
         _open_plan_lot(posting, plan, account.period)
 
 
@@ -151,7 +211,8 @@ def _open_plan_lot(posting: Posting, plan: Plan, period: Period) -> None:
     amount = round(plan.included * period.share_from(period.start))
     if amount:
         begins = max(period.start, posting.now)
-        posting.open_lot("plan", amount, effective_at=begins, expires_at=period.end)
+        name = _lot_name(posting.account, plan, period.start)
+        posting.open_lot("plan", amount, id=name, effective_at=begins, expires_at=period.end)
 
 
 def _set_base(posting: Posting) -> None:

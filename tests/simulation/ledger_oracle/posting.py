@@ -55,15 +55,32 @@ class Posting:
         is_late: bool = False,
     ) -> None:
         """One entry; an amount of 0 is none."""
-        if amount == 0:
-            return
+        if amount:
+            self._write(kind, amount, lot, lot_effect, owed_effect, billed_effect, is_late=is_late)
+
+    def note(self, kind: EntryKind, lot: Lot | None = None) -> None:
+        """An entry that moves nothing."""
+        self._write(kind, 0, lot, 0, 0, 0, is_late=False)
+
+    def _write(
+        self,
+        kind: EntryKind,
+        amount: int,
+        lot: Lot | None,
+        lot_effect: int,
+        owed_effect: int,
+        billed_effect: int,
+        *,
+        is_late: bool,
+    ) -> None:
         if lot is not None:
             lot.moved_at = self.now
         account = self.account
-        before = account.entries[-1].balance_after if account.entries else 0
+        account.sequence += 1
+        account.balance += lot_effect - owed_effect
         entry = Entry(
             account=account.name,
-            sequence=len(account.entries) + 1,
+            sequence=account.sequence,
             kind=kind,
             amount=amount,
             lot=lot.id if lot else None,
@@ -74,14 +91,15 @@ class Posting:
             lot_effect=lot_effect,
             owed_effect=owed_effect,
             billed_effect=billed_effect,
-            balance_after=before + lot_effect - owed_effect,
+            balance_after=account.balance,
             occurred_at=self.occurred_at,
             ingested_at=self.now,
             hash="",
         )
-        entry = replace(entry, hash=chained_hash(account.last_hash, hashed_fields(entry)))
-        account.last_hash = entry.hash
-        account.entries.append(entry)
+        if account.keeps_entries:
+            entry = replace(entry, hash=chained_hash(account.last_hash, hashed_fields(entry)))
+            account.last_hash = entry.hash
+            account.entries.append(entry)
         self.entries.append(entry)
 
     def open_lot(
@@ -89,16 +107,15 @@ class Posting:
         kind: LotKind,
         amount: int,
         *,
-        id: str = "",  # noqa: A002
+        id: str,  # noqa: A002
         priority: int | None = None,
         effective_at: datetime | None = None,
         expires_at: datetime | None = None,
         payment: Payment | None = None,
     ) -> Lot:
         """Credits are granted: a new lot holds them."""
-        self.account.lots_made += 1
         lot = Lot(
-            id=id or f"{kind}:{self.account.lots_made}",
+            id=id,
             kind=kind,
             priority=PRIORITIES[kind] if priority is None else priority,
             effective_at=effective_at or self.now,
@@ -109,6 +126,7 @@ class Posting:
             held=amount,
         )
         self.account.lots.append(lot)
+        self.account.granted_lots += 1
         self.account.totals.granted += amount
         if lot.is_usable(self.now):
             lot.base = amount

@@ -230,12 +230,16 @@ Content = (
 
 @dataclass(frozen=True)
 class Command:
-    """A decision about an account; (source, id) is its identity, `time` is when it was said."""
+    """A decision about an account; (source, id) is its identity, `time` is when it was said.
+
+    Its `reason` changes nothing, but is part of what it says.
+    """
 
     source: str
     id: str
     time: datetime
     content: Content
+    reason: str = ""
 
 
 @dataclass(frozen=True)

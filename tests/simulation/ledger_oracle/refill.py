@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil
-from uuid import NAMESPACE_OID, uuid5
+from uuid import UUID, uuid5
 
 from tests.simulation.ledger_oracle.burning import repay
 from tests.simulation.ledger_oracle.periods import next_month
@@ -17,6 +17,8 @@ from tests.simulation.ledger_oracle.watched import RefillRequest
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=15), timedelta(hours=1)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(hours=1), timedelta(hours=24)
 _MOST_DECLINES = 4
+_MOST_KNOWN = 8
+_REQUESTS = UUID("5f0c4a55-8a0c-5d0a-9a8e-2f6b0c1d7e11")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Asked:
     id: str
     amount: int
     at: datetime
+    attempt: int = 1
 
 
 def evaluate_refill(account: Account, now: datetime) -> tuple[list[Asked], list[Alert]]:
@@ -43,7 +46,7 @@ def evaluate_refill(account: Account, now: datetime) -> tuple[list[Asked], list[
         refill.capped_until = next_month(now)
         return [], [Alert(account.name, "refill_cap_reached", now)]
     number = len(refill.requests) + 1
-    id_ = str(uuid5(NAMESPACE_OID, f"{account.name}/{number}"))
+    id_ = str(uuid5(_REQUESTS, f"{account.name}\0{number}"))
     refill.requests.append(RefillRequest(id_, times * policy.amount, now, now + _FIRST_RETRY, _FIRST_RETRY))
     refill.state = "requested"
     return [Asked(account.name, id_, times * policy.amount, now)], []
@@ -85,7 +88,8 @@ def fire_refill_timers(account: Account, now: datetime) -> list[Asked]:
     request = refill.requests[-1]
     request.retry_after = min(_LONGEST_RETRY, 2 * request.retry_after)
     request.next_ask_at = now + request.retry_after
-    return [Asked(account.name, request.id, request.amount, now)]
+    request.attempts += 1
+    return [Asked(account.name, request.id, request.amount, now, request.attempts)]
 
 
 def pay(posting: Posting, command: RefillPaid) -> None:
@@ -133,7 +137,7 @@ def end_suspension(account: Account) -> None:
 
 
 def _request(account: Account, id_: str) -> RefillRequest:
-    for request in account.refill.requests:
+    for request in account.refill.requests[-_MOST_KNOWN:]:
         if request.id == id_:
             return request
     raise Rejected("unknown_refill")

@@ -126,6 +126,7 @@ class Bill:
     start: datetime
     end: datetime
     lines: list[BillLine] = field(default_factory=list)
+    plan: str = ""
 
 
 @dataclass
@@ -146,18 +147,26 @@ class Account:
 
     name: str
     opened_at: datetime
+    keeps_entries: bool = True
+    """And chains them; without, whoever books an account takes them as they are written."""
+    sequence: int = 0
+    balance: int = 0
+    granted_lots: int = 0
     period: Period = field(init=False)
     bill: Bill = field(init=False)
     last_hash: str = field(init=False)
     clock: datetime = field(init=False)
+    due: datetime | None = None
+    """The next timer that was put down for it."""
     mode: Literal["observe", "enforce"] = "observe"
     plan: Plan | None = None
+    lines: list[tuple[datetime, str]] = field(default_factory=list)
+    """Since when which line of rate cards is in force; the default one before."""
     scheduled: "Plan | Literal['cancel'] | None" = None
     is_renewed: bool = False
     is_next_renewed: bool = False
     overage_in_period: int = 0
     lots: list[Lot] = field(default_factory=list)
-    lots_made: int = 0
     owed_now: int = 0
     charges: dict[EventName, Charge] = field(default_factory=dict)
     bills: list[Bill] = field(default_factory=list)
@@ -165,7 +174,7 @@ class Account:
     postings: list[list[Entry]] = field(default_factory=list)
     totals: Totals = field(default_factory=Totals)
     rollups: dict[tuple[object, ...], int] = field(default_factory=dict)
-    commands: dict[tuple[str, str], tuple[Content, datetime]] = field(default_factory=dict)
+    commands: dict[tuple[str, str], tuple[tuple[Content, str], datetime]] = field(default_factory=dict)
     used: dict[tuple[str, str], datetime] = field(default_factory=dict)
     remaining: int = 0
     levels: list[Level] = field(default_factory=lambda: [Level(Threshold(credits=0), 1)])

@@ -28,6 +28,7 @@ class RefillRequest:
     retry_after: timedelta
     state: Literal["open", "paid", "declined"] = "open"
     paid_at: datetime | None = None
+    attempts: int = 1
 
 
 @dataclass

@@ -43,7 +43,9 @@ def read_command(value: bytes, *, repriced_cost: int | None = None) -> tuple[str
     """The account, and the command; a reprice needs to be told what the event costs by its card."""
     document = json.loads(value, parse_float=str, parse_int=_whole)
     content = _content(document["data"], repriced_cost)
-    command = Command(document["source"], document["id"], _moment(document["time"]), content)
+    data = document["data"]
+    reason = "" if isinstance(content, Adjust) else data.get("reason", "")
+    command = Command(document["source"], document["id"], _moment(document["time"]), content, reason)
     return document["subject"], command
 
 

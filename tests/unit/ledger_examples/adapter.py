@@ -128,7 +128,7 @@ class OracleLedger:
             owed=account.owed(),
             billed=account.billed(),
             lots=[LotFacts(lot.id, lot.kind, lot.effective_at, lot.expires_at, lot.held) for lot in account.lots],
-            postings=[[_entry(entry) for entry in posting] for posting in account.postings],
+            postings=[moved for posting in account.postings if (moved := _moved(posting))],
             bills=_bills(account),
             closed_events=account.leaked.events + account.would_have_leaked.events,
             closed_credits=account.leaked.credits + account.would_have_leaked.credits,
@@ -150,6 +150,11 @@ class OracleLedger:
     def refill_requests(self) -> list[tuple[str, int]]:
         """As published."""
         return [(request.id, request.amount) for request in self.oracle.refill_requests]
+
+
+def _moved(posting: list[Entry]) -> list[EntryFacts]:
+    """Without entries that move nothing: the examples are about credits."""
+    return [_entry(entry) for entry in posting if entry.amount]
 
 
 def _entry(entry: Entry) -> EntryFacts:

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from producers.rate_card_prices import WrongFieldError, price_problems, read_amount, read_quantity
 from schemas.identifiers import Node, RateCardVersion
 from schemas.rate_card import DEFAULT_LINE, NodePrice, RateCard, Tier
+from schemas.rate_card_prices import WrongFieldError, price_problems, read_amount, read_quantity
 from schemas.usage import LONGEST_NAME
 
 T = TypeVar("T")

@@ -1,0 +1,98 @@
+"""The worker against the one of an earlier commit, in one run on one broker: `--against REVISION`.
+
+Each is run from a tree of its own, with that tree's tests and schemas, over the same seeded load. Who goes first
+changes each turn.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.benchmarks import contestants, loads
+from tests.benchmarks.arena import arena
+from tests.benchmarks.process import BenchmarkError
+
+ROOT = Path(__file__).resolve().parents[2]
+LOADS = {"zipf": loads.zipf, "worst": loads.worst}
+_LONGEST_TURN_SECONDS = 600
+
+
+def compare(servers: str, folder: Path, revision: str, events: int, rounds: int) -> dict[str, Any]:
+    """Medians of both workers, events a second, and what the new one comes to of the old one."""
+    found: dict[str, dict[str, list[float]]] = {load: {"before": [], "now": []} for load in LOADS}
+    with _tree(revision, folder / "before") as before:
+        for turn in range(rounds):
+            for load, of in found.items():
+                turns = [("before", before), ("now", ROOT)]
+                for name, tree in turns if turn % 2 else reversed(turns):
+                    rate = _turn(tree, servers, folder, load, events)
+                    of[name].append(rate)
+                    print(f"round {turn + 1}, {load}, {name}: {rate:,.0f} events/s", file=sys.stderr, flush=True)
+    return {load: _result(of, revision) for load, of in found.items()}
+
+
+def table(found: dict[str, Any]) -> str:
+    """A few lines for people."""
+    lines = [f"{'events/s, median of rounds':28}{'before':>10}{'now':>10}{'ratio':>8}"]
+    lines += [f"{load:28}{of['before']:>10,}{of['now']:>10,}{of['ratio']:>8.2f}" for load, of in found.items()]
+    return "\n".join(lines)
+
+
+def _result(of: dict[str, list[float]], revision: str) -> dict[str, Any]:
+    before, now = median(of["before"]), median(of["now"])
+    rates = {name: [round(rate) for rate in each] for name, each in of.items()}
+    return {
+        "revision": revision,
+        "before": round(before),
+        "now": round(now),
+        "ratio": round(now / before, 3),
+        "rounds": rates,
+    }
+
+
+@contextlib.contextmanager
+def _tree(revision: str, folder: Path) -> Iterator[Path]:
+    """A checkout of that commit, with this tree's environment."""
+    _git("worktree", "add", "--detach", "--force", str(folder), revision)
+    try:
+        (folder / ".venv").symlink_to(Path(sys.prefix))
+        yield folder
+    finally:
+        _git("worktree", "remove", "--force", str(folder))
+
+
+def _git(*arguments: str) -> None:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchmarkError(f"git {' '.join(arguments)}: {done.stderr.strip()}")
+
+
+def _turn(tree: Path, servers: str, folder: Path, load: str, events: int) -> float:
+    # This very module, so that the earlier tree need not have it; all else is the tree's own.
+    program = f"import runpy, sys; sys.path.insert(0, {str(tree)!r}); runpy.run_path({__file__!r}, run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, servers, str(folder), load, str(events)],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_TURN_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchmarkError(f"the worker of {tree}: {done.stderr.strip()[-2_000:]}")
+    return float(done.stdout.split()[-1])
+
+
+def _main(servers: str, folder: str, load: str, events: str) -> None:
+    with arena(servers, LOADS[load](int(events)), Path(folder)) as made:
+        print(contestants.worker(made))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

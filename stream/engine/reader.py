@@ -302,11 +302,11 @@ def _end_of_run(messages: Sequence[Message], first: int) -> int:
     length = len(messages) - first
     while length > 1:
         last = messages[first + length - 1]
-        if (last.offset(), last.partition(), last.topic(), last.error()) == (
+        # The end of a partition has the offset after its last record; no KafkaError may be compared with None.
+        if last.error() is None and (last.offset(), last.partition(), last.topic()) == (
             offset + length - 1,
             message.partition(),
             message.topic(),
-            None,
         ):
             return first + length
         length //= 2

@@ -89,7 +89,7 @@ def shown_by_kafka(servers: str, topics: TopicNames, events: int) -> CompactShow
 def shown_by_clickhouse(client: Client, database: str) -> CompactShown:
     """What an analyst sees."""
     figures = read_clickhouse(client, database, charges=False)
-    shown = CompactShown(figures.balances, figures.rollups, ChargeMarks(), figures.conversations, figures.dead_letters)
+    shown = CompactShown(**{**vars(figures), "charges": ChargeMarks()})
     with client.query_column_block_stream(_CHARGES, parameters={"database": database}) as blocks:
         for places, prints in blocks:
             shown.charges.places.extend(places)

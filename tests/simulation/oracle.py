@@ -11,13 +11,14 @@ from itertools import groupby
 
 from tests.simulation.oracle_books import Books
 from tests.simulation.oracle_clickhouse import read_clickhouse
-from tests.simulation.oracle_differences import differences
+from tests.simulation.oracle_differences import TABLES, differences, rows_of
 from tests.simulation.oracle_json import Rejected
 from tests.simulation.oracle_kafka import read_all, read_rate_cards
 from tests.simulation.oracle_prices import Card, read_cards
 from tests.simulation.oracle_records import Expected, Figures, OracleSettings, Place, RawRecord
 
 __all__ = [
+    "TABLES",
     "Expected",
     "Figures",
     "OracleSettings",
@@ -30,6 +31,7 @@ __all__ = [
     "read_all",
     "read_clickhouse",
     "read_rate_cards",
+    "rows_of",
 ]
 
 

@@ -124,9 +124,10 @@ class Reconciliation:
         audit.run(log, self._teller(plan))
         recomputed = audit.recomputed
         between = (progress.version, newest.version)
-        rollups = compare_rollups(recomputed.rollups, shown_rollups, between, partition, self.drift)
-        balances = table.compare(partition, self.drift)
         entries = view.entries(progress.version)
+        corrected = {name for name, sums in entries.items() if sums.refunded or sums.repriced}
+        rollups = compare_rollups(recomputed.rollups, shown_rollups, between, corrected, partition, self.drift)
+        balances = table.compare(partition, self.drift)
         ledger = compare_ledger(table, entries, partition, self.drift)
         compare_payments(view, plan.usage, partition, self.drift)
         balances_by = "nothing"

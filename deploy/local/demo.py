@@ -134,7 +134,7 @@ def _wait(counter: Counter, processes: DemoProcesses) -> None:
 
 
 def _compare(processes: DemoProcesses) -> int:
-    _say("Comparing every balance, rollup, charge, conversation and dead letter with the oracle")
+    _say("Comparing every account, lot, ledger entry, rollup, charge, conversation and dead letter with the oracle")
     code, said = processes.run_any("tests.simulation.oracle")
     print(said, end="")
     return 0 if code == 0 else 1

@@ -45,7 +45,7 @@ ORDER BY topic, partition, offset, reason"""
 def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> Figures:
     """The figures as an analyst sees them: replaced and deleted rows are gone, segments are summed.
 
-    Without `charges` these and the entries are left out: there may be millions.
+    Without `charges` these are left out, and the entries of the ledger: there may be millions.
     """
 
     def rows(query: str) -> Iterator[Any]:

@@ -1,8 +1,9 @@
-"""Reads what ClickHouse shows of accounts, lots, entries and notices into the oracle's figures."""
+"""Reads what ClickHouse shows of the ledger: accounts, lots, entries, and what people were told."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from tests.simulation.oracle_records import (
@@ -23,121 +24,85 @@ Rows = Callable[[str], Iterator[Any]]
 _BALANCES = """
 SELECT account, granted_credits, charged_credits, events, messages, grants, burned_credits, expired_credits,
     voided_credits, refunded_credits, owed_credits, billed_credits, held_credits, remaining_credits, sequence, mode,
-    plan, next_plan, ends, toUnixTimestamp64Milli(period_start), toUnixTimestamp64Milli(period_end), overage_credits,
-    open_bill, gate_closed, beyond_events, beyond_credits, leaked_events, leaked_credits, refill,
-    isNotNull(refill_threshold_credits)
+    plan, next_plan, ends,
+    if(plan = '', 0, toUnixTimestamp64Milli(assumeNotNull(period_start))),
+    if(plan = '', 0, toUnixTimestamp64Milli(assumeNotNull(period_end))),
+    if(plan = '', 0, overage_credits), open_bill, gate_closed, beyond_events, beyond_credits, leaked_events,
+    leaked_credits, multiIf(refill_threshold_credits IS NULL, '', refill = '', 'idle', refill)
 FROM {database:Identifier}.balances FINAL"""
 
 _LOTS = """
 SELECT account, lot, kind, priority, toUnixTimestamp64Milli(effective_at),
-    ifNull(toUnixTimestamp64Milli(expires_at), 0), granted_credits, rolled_in_credits, spent_credits, expired_credits,
-    voided_credits, rolled_out_credits, held_credits, repaid_credits, state = 'voided', payment
+    if(expires_at IS NULL, 0, toUnixTimestamp64Milli(assumeNotNull(expires_at))),
+    granted_credits, rolled_in_credits, spent_credits, expired_credits, voided_credits, rolled_out_credits,
+    held_credits, repaid_credits, state = 'voided', payment
 FROM {database:Identifier}.lots FINAL"""
 
-_ENTRIES = """
+_LEDGER = """
 SELECT account, sequence, kind, lot, lot_credits, owed_credits, billed_credits, balance_credits,
-    if(cause = 'clock', '', concat(source, '/', id)), rate_card, late, toUnixTimestamp64Micro(occurred_at),
-    toUnixTimestamp64Milli(ingested_at)
+    if(cause = 'clock', '', concat(source, '/', id)), rate_card, late,
+    toUnixTimestamp64Micro(occurred_at), toUnixTimestamp64Milli(ingested_at)
 FROM {database:Identifier}.ledger FINAL"""
 
 _ALERTS = """
-SELECT account, toUnixTimestamp64Milli(at), alert, threshold, ifNull(level_credits, 0), on_set, delayed
+SELECT account, toUnixTimestamp64Milli(at), toString(alert), threshold, ifNull(level_credits, 0), on_set, delayed
 FROM {database:Identifier}.alerts FINAL"""
 
 _REFILLS = """
 SELECT account, toUnixTimestamp64Milli(at), request, attempt, credits
-FROM {database:Identifier}.refill_requests FINAL"""
+FROM {database:Identifier}.refill_requests FINAL
+ORDER BY account, number, attempt"""
 
 _BILLS = """
-SELECT account, toUnixTimestamp64Milli(period_start), toUnixTimestamp64Milli(period_end), plan,
+SELECT account, toUnixTimestamp64Milli(period_end) AS ends, toUnixTimestamp64Milli(period_start), plan,
     toUnixTimestamp64Milli(line_period_start), price_minor, currency, credits, amount_minor
 FROM {database:Identifier}.bills FINAL
-ORDER BY account, period_end, line_period_start, price_minor, currency"""
-
-_EPOCH = date(1970, 1, 1)
-_DAY_MS = 86_400_000
+ORDER BY account, ends, line"""
 
 
 def read_ledger(rows: Rows, shown: Figures, *, entries: bool) -> None:
-    """Everything of the ledger; without `entries` these are left out: there may be millions."""
-    for account, *fields in rows(_BALANCES):
-        shown.balances[account] = _totals(fields)
-    for account, lot, kind, priority, starts_ms, ends_ms, *amounts, voided, payment in rows(_LOTS):
-        granted, rolled_in, spent, expired, taken, rolled_out, held, repaid = map(_micros, amounts)
-        totals = (granted, rolled_in, spent, expired, taken, rolled_out, held, repaid)
-        shown.lots[LotKey(account, lot)] = LotTotals(kind, priority, starts_ms, ends_ms, *totals, bool(voided), payment)
-    for account, sequence, kind, lot, *amounts, cause, card, late, occurred_us, ingested_ms in (
-        rows(_ENTRIES) if entries else ()
-    ):
-        moved, owed, billed, balance = map(_micros, amounts)
-        facts = EntryFacts(kind, lot, moved, owed, billed, balance, cause, card, bool(late), occurred_us, ingested_ms)
-        shown.entries[EntryKey(account, sequence)] = facts
-    _read_notices(rows, shown)
-
-
-def _read_notices(rows: Rows, shown: Figures) -> None:
-    for account, at_ms, kind, threshold, level, on_set, delayed in rows(_ALERTS):
-        alert = AlertFacts(at_ms, kind, threshold, _micros(level), bool(on_set), bool(delayed))
-        shown.alerts.setdefault(account, []).append(alert)
+    """Adds it to what is shown; entries may be left out: there may be millions."""
+    for account, *totals in rows(_BALANCES):
+        shown.balances[account] = _totals(totals)
+    for account, lot, *facts in rows(_LOTS):
+        amounts = [_micros(each) for each in facts[4:12]]
+        shown.lots[LotKey(account, lot)] = LotTotals._make([*facts[:4], *amounts, bool(facts[12]), facts[13]])
+    for account, sequence, *facts in rows(_LEDGER) if entries else ():
+        effects = [_micros(each) for each in facts[2:6]]
+        shown.entries[EntryKey(account, sequence)] = EntryFacts(*facts[:2], *effects, *facts[6:])
+    for account, at_ms, kind, threshold, level, *told in rows(_ALERTS):
+        shown.alerts.setdefault(account, []).append(AlertFacts(at_ms, kind, threshold, _micros(level), *told))
     for account, at_ms, request, attempt, credits_ in rows(_REFILLS):
-        shown.refills.setdefault(account, []).append(RefillFacts(at_ms, request, attempt, _micros(credits_)))
-    for account, start_ms, end_ms, plan, line_ms, price, currency, credits_, amount in rows(_BILLS):
-        bills = shown.bills.setdefault(account, [])
-        line = BillLine(line_ms, _micros(price), currency, _micros(credits_))
-        if bills and bills[-1].period_end_ms == end_ms:
-            before = bills.pop()
-            bills.append(BillFacts(start_ms, end_ms, plan, (*before.lines, line), (*before.amounts_minor, amount)))
-        else:
-            bills.append(BillFacts(start_ms, end_ms, plan, (line,), (amount,)))
-    for told in (shown.alerts, shown.refills):
-        for facts in told.values():
-            facts.sort()
+        asked = RefillFacts(at_ms, request, attempt, _micros(credits_))
+        shown.refills.setdefault(account, []).append(asked)
+    for alerts in shown.alerts.values():
+        alerts.sort()
+    for refills in shown.refills.values():
+        refills.sort()
+    for (account, ends_ms, starts_ms, plan), lines in groupby(rows(_BILLS), key=lambda row: tuple(row[:4])):
+        shown.bills.setdefault(account, []).append(_bill(starts_ms, ends_ms, plan, list(lines)))
 
 
-def _totals(fields: list[Any]) -> BalanceTotals:
-    granted, charged, events, messages, grants, *amounts = fields[:13]
-    sequence, mode, plan, next_plan, ends, start_ms, end_ms, overage, bill = fields[13:22]
-    closed, beyond_events, beyond, leaked_events, leaked, refill, asks = fields[22:]
-    burned, expired, voided, refunded, owed, billed, held, remaining = map(_micros, amounts)
+def _totals(row: list[Any]) -> BalanceTotals:
+    """Decimals are credits; everything else is as it must be."""
+    fields: dict[str, Any] = dict(zip(BalanceTotals._fields, row, strict=True))
+    fields = {name: _micros(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
+    fields["bill"] = tuple(sorted(_open_line(line) for line in fields["bill"] if line[1]))
+    return BalanceTotals(**fields)
+
+
+def _open_line(line: tuple[str, Decimal, Decimal, str]) -> BillLine:
+    day, credits_, price_minor, currency = line
+    begins = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    return BillLine(int(begins.timestamp()) * 1_000, _micros(price_minor), currency, _micros(credits_))
+
+
+def _bill(starts_ms: int, ends_ms: int, plan: str, rows: list[Any]) -> BillFacts:
     lines = sorted(
-        BillLine(_first_ms(day), _micros(price), currency, _micros(credits_))
-        for day, credits_, price, currency in bill
-        if credits_
+        (BillLine(begins_ms, _micros(price), currency, _micros(credits_)), amount)
+        for _, _, _, _, begins_ms, price, currency, credits_, amount in rows
     )
-    return BalanceTotals(
-        granted=_micros(granted),
-        charged=_micros(charged),
-        events=events,
-        messages=messages,
-        grants=grants,
-        burned=burned,
-        expired=expired,
-        voided=voided,
-        refunded=refunded,
-        owed=owed,
-        billed=billed,
-        held=held,
-        remaining=remaining,
-        sequence=sequence,
-        mode=mode,
-        plan=plan,
-        next_plan=next_plan,
-        ends=ends,
-        period_start_ms=start_ms if plan else 0,
-        period_end_ms=end_ms if plan else 0,
-        overage=_micros(overage) if plan else 0,
-        bill=tuple(lines),
-        gate_closed=closed,
-        beyond_events=beyond_events,
-        beyond_microcredits=_micros(beyond),
-        leaked_events=leaked_events,
-        leaked_microcredits=_micros(leaked),
-        refill=(refill or "idle") if asks else "",
-    )
-
-
-def _first_ms(day: str) -> int:
-    return (date.fromisoformat(day) - _EPOCH).days * _DAY_MS
+    return BillFacts(starts_ms, ends_ms, plan, tuple(line for line, _ in lines), tuple(amount for _, amount in lines))
 
 
 def _micros(value: Decimal | int) -> int:

@@ -14,6 +14,7 @@ T = TypeVar("T")
 Columns = list[list[object]]
 
 _DECIMALS = 6
+_NOTHING = Decimal("0.000000")
 _EXACT = Context(prec=28, traps=[Inexact])
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -32,7 +33,8 @@ class Table(ABC, Generic[T]):
 
 def units(micros: int) -> Decimal:
     """Credits, quantities and prices as their columns hold them; Inexact for more digits than can be meant."""
-    return Decimal(micros).scaleb(-_DECIMALS, _EXACT)
+    # Most amounts of most rows are 0: a fifth of the time.
+    return Decimal(micros).scaleb(-_DECIMALS, _EXACT) if micros else _NOTHING
 
 
 def read_units(told: Decimal) -> Decimal:

@@ -50,11 +50,11 @@ def test_the_rules_are_for_topics_that_exist_and_for_all_of_them() -> None:
 
 
 def test_the_worker_may_write_what_it_writes_and_read_what_it_reads() -> None:
-    """As its engine is told of them."""
+    """As its engine is told of them; a take-over reads the last records of every output."""
     engine = WorkerSettings().engine
     state = {*engine.state_topics, engine.progress_topic, KafkaSettings().topics.dedup_log}
-    assert allowed("worker", "Write") == {*engine.outputs, *state}
-    assert allowed("worker", "Read") == {*engine.inputs, engine.broadcast_topic, *state}
+    assert allowed("worker", "Write") == {*engine.outputs, *engine.notices, *state}
+    assert allowed("worker", "Read") == {*engine.inputs, engine.broadcast_topic, *engine.outputs, *state}
 
 
 def test_the_sink_may_read_what_it_reads() -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sinks.migrate import SchemaError, read_migrations
 from sinks.query import Answer, QueryError, parse_hour, read_queries
 from sinks.settings import ClickHouseSettings, SinkSettings
 from sinks.statements import split_statements
+from tests.documents import ROOT
 
 ANSWER = Answer(
     ("node", "events", "credits"),
@@ -132,6 +134,12 @@ def test_every_query_says_what_it_answers_and_needs() -> None:
     for query in queries.values():
         assert query.answers.startswith(("Daily usage", "Usage", "What"))
         assert f"query {query.name} --account acme" in query.sql
+
+
+def test_every_query_is_documented() -> None:
+    """A row each, of what its rows are."""
+    text = (ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z]+)` \| .+ \|$", text, re.M)) == read_queries().keys()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import textwrap
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from deploy.local.demo_processes import ROOT, DemoProcesses
 from deploy.local.demo_progress import DATABASE, Counter, Counts, Display
 from deploy.local.demo_report import print_report
 from deploy.local.demo_story import Story, Told
+from deploy.local.demo_tables import indented
 from deploy.local.errors import LocalStackError
 from deploy.local.exclusive import AlreadyHeldError, exclusive
 from deploy.local.stack import Endpoints, LocalStack
@@ -24,6 +26,7 @@ _TOP_UPS = {"account-001": "25000", "account-002": "10000.5", "account-003": "0.
 _TOP_UP = "demo-top-up"
 _POLL_SECONDS = 0.5
 _STALL_SECONDS = 90
+_STORY_WIDTH = 110
 _OURS = ("kafka", "clickhouse", "processes", "worker")
 
 
@@ -110,13 +113,13 @@ def _tell(endpoints: Endpoints, processes: DemoProcesses) -> Told:
     """Top-ups of the trace's accounts, and the story, while the trace is replayed."""
     for account, amount in _TOP_UPS.items():
         processes.run("producers", "command", "top-up", "--account", account, "--grant", _TOP_UP, "--credits", amount)
-    _say("Meanwhile acme buys a plan and credits, globex spends its free credits; -> is what the worker tells them")
+    _say("Meanwhile, the story of two accounts: what `python -m producers command` sends, and -> what the worker tells")
     story = Story(
         processes,
         endpoints.bootstrap_servers,
         _PARTITIONS,
         require_alive=processes.require_alive,
-        say=lambda line: print(f"  {line}", flush=True),
+        say=_say_of_story,
     )
     told = story.tell()
     return Told((*told.lots, *((account, _TOP_UP) for account in _TOP_UPS)), told.alerts, told.refill_requests)
@@ -143,7 +146,7 @@ def _wait(counter: Counter, processes: DemoProcesses, told: Told) -> None:
 
 
 def _compare(processes: DemoProcesses) -> int:
-    _say("Comparing every balance, rollup, charge, conversation and dead letter with the oracle")
+    _say("Comparing every balance, lot, entry, alert, refill, rollup and charge with an independent oracle")
     code, said = processes.run_any("tests.simulation.oracle")
     print(said, end="")
     return 0 if code == 0 else 1
@@ -157,6 +160,13 @@ def _stay(processes: DemoProcesses) -> int:
             processes.require_alive()
     except KeyboardInterrupt:
         return 0
+
+
+def _say_of_story(line: str) -> None:
+    folded = textwrap.fill(
+        line, _STORY_WIDTH, break_on_hyphens=False, break_long_words=False, subsequent_indent=" " * 10
+    )
+    print(indented(folded), flush=True)
 
 
 def _say(text: str) -> None:

@@ -29,14 +29,15 @@ _BILL = ("state", "period_start", "period_end", "credits", "price_minor", "amoun
 _BOUGHT = ("granted_at", "kind", "lot", "credits", "paid_minor", "currency", "payment", "left_credits")
 _ASKED = ("number", "request", "asked_at", "credits", "became", "paid_at", "paid_minor", "currency", "payment")
 _ALERT = ("at", "alert", "level_credits", "remaining_credits", "mode")
-_ENTRY = ("entry", "at", "kind", "change_credits", "billed_credits", "balance_credits", "lot", "cause", "id", "detail")
+_ENTRY = ("entry", "at", "kind", "change_credits", "balance_credits", "lot", "cause", "id", "detail")
 _WHY = ("entry", "kind", "change_credits", "billed_credits", "balance_credits", "lot", "id")
-_WHERE = ("topic", "partition", "offset", "agent", "node", "quantity")
+_WHERE = ("partition", "offset", "agent", "node", "quantity")
 
 
 def print_ledger(processes: DemoProcesses, clickhouse: Client, folder: Path) -> None:
     """The screens of both accounts; a statement of one, verified offline; and every chain verified."""
     screens = _screens(clickhouse)
+    print("\nThe story's screens; amounts are credits")
     answers = processes.run_each(
         ["sinks", "query", each.query, "--account", each.account, *each.options, "--format", "json"] for each in screens
     )

@@ -112,7 +112,7 @@ class Counter:
         except urllib3.exceptions.HTTPError:
             return 0
         lines = response.data.decode().splitlines()
-        counted = [line for line in lines if line.startswith("creditstream_events_total")]
+        counted = [line for line in lines if line.startswith("creditstream_events_total") and "command" not in line]
         return int(sum(float(line.rpartition(" ")[2]) for line in counted))
 
     def _in_clickhouse(self) -> InClickHouse:

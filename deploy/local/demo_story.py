@@ -4,6 +4,7 @@
 is blocked once they are gone, and owes what it used beyond them until it buys some.
 """
 
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -113,7 +114,7 @@ class Story:
         self._lots.append((asked.subject, f"refill:{request}"))
 
     def _command(self, account: str, kind: str, *options: str) -> None:
-        self._say(f"{account:<7} {kind} {' '.join(options)}")
+        self._say(f"{account:<7} {kind} {shlex.join(options)}")
         self._processes.run("producers", "command", kind, "--account", account, *options)
 
     def _use(self, account: str, events: int) -> None:

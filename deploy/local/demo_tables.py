@@ -1,10 +1,13 @@
-"""Answers of queries as tables that fit on a screen: some columns, times to the second, long names cut."""
+"""Answers of queries as tables that fit on a screen: some columns, times to the second, long names cut.
+
+All amounts are credits unless a heading says otherwise.
+"""
 
 import json
 import re
 from collections.abc import Iterable, Sequence
 
-_WIDEST = 24
+_WIDEST = 19
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
@@ -14,9 +17,10 @@ def as_table(answer: str, columns: Sequence[str]) -> str:
     rows = [[_shown(row[column]) for column in columns] for row in json.loads(answer)]
     if not rows:
         return "(no rows)"
-    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    heading = [column.removesuffix("_credits") for column in columns]
+    widths = [max(map(len, cells)) for cells in zip(heading, *rows, strict=True)]
     right = [all(_NUMBER.fullmatch(cell) for cell in cells if cell) for cells in zip(*rows, strict=True)]
-    return "\n".join(_line(cells, widths, right) for cells in [columns, ["-" * width for width in widths], *rows])
+    return "\n".join(_line(cells, widths, right) for cells in [heading, ["-" * width for width in widths], *rows])
 
 
 def indented(text: str) -> str:

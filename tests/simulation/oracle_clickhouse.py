@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from clickhouse_connect.driver import Client
 
+from tests.simulation.oracle_clickhouse_ledger import micros, read_ledger
 from tests.simulation.oracle_records import (
-    BalanceTotals,
     ChargeFacts,
     ConversationKey,
     Figures,
@@ -19,10 +18,6 @@ from tests.simulation.oracle_records import (
 )
 
 _EPOCH = date(1970, 1, 1)
-
-_BALANCES = """
-SELECT account, granted_credits, charged_credits, events, messages, grants
-FROM {database:Identifier}.balances FINAL"""
 
 _ROLLUPS = """
 SELECT account, intDiv(toUnixTimestamp(hour), 3600), channel, agent, node,
@@ -49,7 +44,7 @@ ORDER BY topic, partition, offset, reason"""
 def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> Figures:
     """The figures as an analyst sees them: replaced and deleted rows are gone, segments are summed.
 
-    Without `charges` these are left out: there may be millions.
+    Without `charges` these and the ledger's entries are left out: there may be millions.
     """
 
     def rows(query: str) -> Iterator[Any]:
@@ -57,14 +52,13 @@ def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> F
             yield from stream
 
     shown = Figures()
-    for account, granted, charged, *counts in rows(_BALANCES):
-        shown.balances[account] = BalanceTotals(_micros(granted), _micros(charged), *counts)
+    read_ledger(rows, shown, entries=charges)
     for *key, events, messages, quantity, cost in rows(_ROLLUPS):
-        shown.rollups[RollupKey(*key)] = RollupTotals(events, messages, _micros(quantity), _micros(cost))
+        shown.rollups[RollupKey(*key)] = RollupTotals(events, messages, micros(quantity), micros(cost))
     for account, source, event_id, *charge in rows(_CHARGES) if charges else ():
         facts = ChargeFacts(*charge)
         shown.charges[Identity(account, source, event_id)] = facts._replace(
-            quantity_micros=_micros(charge[4]), cost=_micros(charge[5])
+            quantity_micros=micros(charge[4]), cost=micros(charge[5])
         )
     for account, day, agent, conversation in rows(_CONVERSATIONS):
         shown.conversations.add(ConversationKey(account, (day - _EPOCH).days, agent, conversation))
@@ -73,7 +67,3 @@ def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> F
         before = shown.dead_letters.get(place)
         shown.dead_letters[place] = reason if before is None else f"{before}, {reason}"
     return shown
-
-
-def _micros(value: Decimal) -> int:
-    return int(value.scaleb(6))

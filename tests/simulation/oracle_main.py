@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from schemas.settings import BadSettingError, KafkaSettings, load_settings
 from tests.simulation import oracle
+from tests.simulation.oracle_differences import TABLES, rows_of
 from tests.simulation.oracle_kafka import count_partitions
 
 
@@ -46,8 +47,9 @@ def compare(system: ComparedSystem) -> list[str]:
         actual = oracle.read_clickhouse(client, system.clickhouse_database)
     print(f"records read: {len(records)} of {partitions} partitions, rate cards: {len(cards)}")
     print(f"duplicates dropped: {expected.dropped_events} events, {expected.dropped_commands} commands")
-    for table in ("balances", "rollups", "charges", "conversations", "dead_letters"):
-        print(f"{table}: expected {len(getattr(expected, table))}, in ClickHouse {len(getattr(actual, table))}")
+    for table in TABLES:
+        demanded, shown = (len(rows_of(getattr(figures, table))) for figures in (expected, actual))
+        print(f"{table}: expected {demanded}, in ClickHouse {shown}")
     return oracle.differences(expected, actual)
 
 

@@ -10,7 +10,10 @@ from tests.simulation.sim_scheduler import BEGAN_SECONDS
 Data = dict[str, object]
 
 PRO_LINE = "pro"
+WITHIN_MILLISECOND = 0.0004
+"""Added to a tenth of a second, so that no rounding makes it the millisecond before."""
 _SOON_SECONDS = (0.5, 3.0, 8.0, 1_200.0, 7_200.0, 172_800.0)
+_MIDNIGHT_SECONDS = 43_200.0
 _OVERAGES: tuple[Data, ...] = (
     {},
     {"mode": "carried"},
@@ -140,11 +143,18 @@ class Commands:
         random, said = self._random, {}
         begins = now
         if random.random() < 0.2:
-            begins += random.choice(_SOON_SECONDS) * random.random()
+            begins = self._soon(begins)
             said["effective_at"] = moment(begins)
         if random.random() < 0.4:
-            said["expires_at"] = moment(begins + random.choice(_SOON_SECONDS) * random.random() + 0.2)
+            said["expires_at"] = moment(self._soon(begins))
         return {**said, "priority": random.randint(0, 100)} if random.random() < 0.3 else dict(said)
+
+    def _soon(self, now: float) -> float:
+        """At a tenth of a second, or at the midnight at which some periods end."""
+        random = self._random
+        if random.random() < 0.2 and now < _MIDNIGHT_SECONDS:
+            return _MIDNIGHT_SECONDS + WITHIN_MILLISECOND
+        return round(now + random.choice(_SOON_SECONDS) * random.random() + 0.2, 1) + WITHIN_MILLISECOND
 
     def _payment(self) -> Data:
         return {"reference": f"payment-{self._number}", "amount_minor": 500, "currency": "EUR"}

@@ -68,6 +68,10 @@ class Load:
         """What the payment service says of a refill request."""
         return self._good_command(now, account, self._said.answer(request))
 
+    def partition_of(self, account: str) -> int:
+        """Where its records are."""
+        return java_partition(account.encode(), self._partitions)
+
     def _account(self) -> str:
         return self._random.choice(self.accounts)
 
@@ -113,8 +117,7 @@ class Load:
         return Sent(True, sent.partition if partition is None else partition, key, value)
 
     def _sent(self, account: str, value: bytes, *, usage: bool) -> Sent:
-        key = account.encode()
-        return Sent(usage, java_partition(key, self._partitions), key, value)
+        return Sent(usage, self.partition_of(account), account.encode(), value)
 
 
 def rate_card(line: str, version: str, effective: float, prices: int) -> bytes:

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Sequence
 
 from schemas.account import BillLine
 from schemas.charge import ChargeRow
-from schemas.credits import FREE_GRANT_MICROCREDITS
+from schemas.credits import FREE_GRANT_MICROCREDITS, LARGEST_TOTAL_MICROCREDITS
 from schemas.dead_letter import Reason
 from schemas.ledger import Entry, canonical_json, encode_canonical
 from schemas.lot import NEVER_MS
 from schemas.notices import Notice
-from stream.rules.burndown import LARGEST_TOTAL_MICROCREDITS
 from stream.rules.ledger.apply import apply_command
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.books import Books

@@ -11,7 +11,7 @@ from deploy.local.demo_ledger import print_ledger
 from deploy.local.demo_processes import ROOT, DemoProcesses
 from deploy.local.demo_progress import DATABASE, Counter, Counts, Display
 from deploy.local.demo_report import print_report
-from deploy.local.demo_story import Story, Told
+from deploy.local.demo_story import ACME, Story, Told
 from deploy.local.demo_tables import indented
 from deploy.local.errors import LocalStackError
 from deploy.local.exclusive import AlreadyHeldError, exclusive
@@ -88,6 +88,8 @@ def _run_on(endpoints: Endpoints, processes: DemoProcesses, data: Path, *, once:
         f"\n  ClickHouse  http://{endpoints.clickhouse_host}:{endpoints.clickhouse_port}"
         f"   database {DATABASE}, user {endpoints.clickhouse_user}, no password"
         f"\n  Kafka       {endpoints.bootstrap_servers}"
+        f"\n  more        python -m stream explain --bootstrap-servers {endpoints.bootstrap_servers} --account {ACME}"
+        f"\n              python -m stream forecast --bootstrap-servers {endpoints.bootstrap_servers} --most 10"
     )
     return _compare(processes) if once else _stay(processes)
 
@@ -118,7 +120,6 @@ def _tell(endpoints: Endpoints, processes: DemoProcesses) -> Told:
         processes,
         endpoints.bootstrap_servers,
         _PARTITIONS,
-        require_alive=processes.require_alive,
         say=_say_of_story,
     )
     told = story.tell()

@@ -46,11 +46,6 @@ def print_ledger(processes: DemoProcesses, clickhouse: Client, folder: Path) -> 
         print(f"\n{screen.account}, {screen.title}: {asked}")
         print(indented(as_table(answer, screen.columns)))
     _print_verified(processes, clickhouse, folder)
-    print(
-        "\nMore to ask, with the settings that `make demo` prints below"
-        f"\n  python -m stream explain --account {ACME} --sequence 1-10"
-        "\n  python -m stream forecast --most 10"
-    )
 
 
 def _screens(clickhouse: Client) -> list[Screen]:

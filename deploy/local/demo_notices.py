@@ -6,31 +6,35 @@ from typing import Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
+from deploy.local.demo_processes import DemoProcesses
 from deploy.local.errors import LocalStackError
 from schemas.credits import format_credits
 from schemas.notice_events import AlertData, NoticeEvent, RefillRequestData, decode_notice
 from schemas.topics import TopicNames
 
-WAIT_SECONDS = 90
+WAIT_SECONDS = 120
+_SAY_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 
 
 class Notices:
-    """Alerts and refill requests of some accounts; `heard` is told each, once."""
+    """Alerts and refill requests of some accounts; `heard` is told each, once, `say` that nothing came for a while."""
 
     def __init__(
         self,
         bootstrap_servers: str,
         partitions: int,
         accounts: Iterable[str],
+        processes: DemoProcesses,
         *,
         heard: Callable[[NoticeEvent], None],
-        require_alive: Callable[[], None],
+        say: Callable[[str], None],
     ) -> None:
         topics = TopicNames()
         self._accounts = frozenset(accounts)
+        self._processes = processes
         self._heard = heard
-        self._require_alive = require_alive
+        self._say = say
         self.events: dict[str, NoticeEvent] = {}
         self._consumer = Consumer(
             {
@@ -61,16 +65,21 @@ class Notices:
         """
         missing = list(titles)
         found: dict[str, NoticeEvent] = {}
-        until = time.monotonic() + WAIT_SECONDS
+        started = told = time.monotonic()
         while missing:
-            if time.monotonic() > until:
-                raise LocalStackError(f"{account} was not told of {', '.join(missing)} within {WAIT_SECONDS} s.")
             event = self._next()
-            if event is None:
-                self._require_alive()
-            elif event.subject == account and title(event) in missing:
-                missing.remove(title(event))
-                found[title(event)] = event
+            if event is not None:
+                if event.subject == account and title(event) in missing:
+                    missing.remove(title(event))
+                    found[title(event)] = event
+                continue
+            self._processes.require_alive()
+            awaited = f"{account} to be told of {', '.join(missing)}"
+            if time.monotonic() - started > WAIT_SECONDS:
+                raise LocalStackError(f"{WAIT_SECONDS} s were not enough for {awaited}\n{self._processes.logs()}")
+            if time.monotonic() - told > _SAY_SECONDS:
+                told = time.monotonic()
+                self._say(f"still waiting for {awaited}")
         return [found[each] for each in titles]
 
     def _next(self) -> NoticeEvent | None:

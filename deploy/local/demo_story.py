@@ -43,7 +43,6 @@ class Story:
         bootstrap_servers: str,
         partitions: int,
         *,
-        require_alive: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
         self._processes = processes
@@ -55,7 +54,7 @@ class Story:
             begins_at=self._today - timedelta(days=_DAYS),
             apart=timedelta(days=_DAYS) / _EVENTS,
         )
-        self._notices = Notices(bootstrap_servers, partitions, ACCOUNTS, heard=self._heard, require_alive=require_alive)
+        self._notices = Notices(bootstrap_servers, partitions, ACCOUNTS, processes, heard=self._heard, say=say)
         self._lots: list[tuple[str, str]] = []
 
     def tell(self) -> Told:

@@ -184,12 +184,12 @@ class Breakage:
             self._scheduler.after(self._random.random() * 5, self._retain)
 
     def _retain(self) -> None:
-        """Delete input that was booked, and old outputs."""
+        """Delete input that was booked, and old outputs; charges and entries are kept while they may be corrected."""
         booked = self._booked()
         for topic in (self._names.usage_events, self._names.commands):
             for log in self._cluster.topics[topic]:
                 log.delete_before(self._random.randint(0, booked[log.partition].get(topic, 0)))
-        for topic in (self._names.charges, self._names.rollups, self._names.dead_letters):
+        for topic in (self._names.rollups, self._names.dead_letters):
             for log in self._cluster.topics[topic]:
                 log.delete_before(self._random.randint(0, log.stable))
         for log in self._cluster.topics[self._names.dedup_log]:

@@ -84,6 +84,16 @@ class Commands:
             return declined if self._random.random() < 0.7 else {**declined, "retry": False}
         return {"kind": "refill_paid", "request": request, "payment": self._payment()}
 
+    def correction(self, event: Data, cards: list[int]) -> Data:
+        """An event is voided, wholly or in part, or priced by a card; now and then it is named wrongly."""
+        random = self._random
+        if random.random() < 0.1:
+            event = {**event, random.choice(("offset", "partition")): random.randint(0, 3)}
+        if random.random() < 0.5:
+            return {"kind": "reprice", "event": event, "rate_card": f"v{random.choice(cards)}"}
+        part = {} if random.random() < 0.6 else {"credits": self._credits(4)}
+        return {"kind": "void_event", "event": event, **part}
+
     def _top_up(self, now: float, account: str) -> Data:
         return {**self.grant(now, account), "kind": "top_up", "payment": self._payment()}
 

@@ -76,6 +76,7 @@ class Upstream:
         """A rate card with other prices, in force so much later."""
         self._cards += 1
         self.effective_at = self.now + ahead_seconds
+        self._load.cards_in_force.append(self.effective_at)
         version = f"v{self._cards}"
         log = self._cluster.log(self._names.rate_cards, 0)
         for line, dearer in _LINES:
@@ -153,7 +154,8 @@ class Upstream:
             self._append(sent)
 
     def _append(self, sent: Sent, transaction: str | None = None) -> None:
-        self._log(sent).append(sent.key, sent.value, [], self._cluster.now_ms, transaction)
+        offset = self._log(sent).append(sent.key, sent.value, [], self._cluster.now_ms, transaction)
+        self._load.placed(sent, offset)
 
     def _log(self, sent: Sent) -> FakeLog:
         topic = self._names.usage_events if sent.usage else self._names.commands

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from confluent_kafka import Message
+
 from schemas.account import AccountRow, account_of
 from schemas.charge import Charge
 from schemas.codec import decode_charges, decode_dead_letter, decode_rollups
@@ -11,8 +13,8 @@ from schemas.notice_events import NoticeEvent, decode_notice
 from schemas.rollup import Rollup
 from schemas.topics import TopicNames
 from stream.engine.outbox import Record
+from tests.simulation.observed_ledger import LedgerReader
 from tests.simulation.oracle_records import (
-    BalanceTotals,
     ChargeFacts,
     ConversationKey,
     Figures,
@@ -64,11 +66,10 @@ def accounts_in(records: Sequence[Record]) -> dict[str, AccountRow]:
 
 
 def figures_in(records: Sequence[Record], partition: int = 0) -> Figures:
-    """The figures an analyst would see; an offset that was charged twice fails."""
+    """The figures an analyst would see; an offset that was charged twice fails, and so do broken chains and rows."""
     charges = charges_in(records)
     assert len({charge.offset for charge in charges}) == len(charges)
-    return Figures(
-        balances=_balances(records),
+    figures = Figures(
         rollups=_rollups(rollups_in(records)),
         charges={Identity(each.account, each.source, each.id): _facts(each, partition) for each in charges},
         conversations={
@@ -80,13 +81,18 @@ def figures_in(records: Sequence[Record], partition: int = 0) -> Figures:
             for letter in dead_letters_in(records)
         },
     )
+    _read_ledger(records, figures)
+    return figures
 
 
-def _balances(records: Sequence[Record]) -> dict[str, BalanceTotals]:
-    return {
-        account: BalanceTotals(row.granted, row.charged, row.events, row.messages, row.grants)
-        for account, row in accounts_in(records).items()
-    }
+def _read_ledger(records: Sequence[Record], figures: Figures) -> None:
+    ledger = LedgerReader(figures, {}, [])
+    readers = ledger.readers(TOPICS)
+    for topic, key, value in records:
+        if topic in readers:
+            readers[topic](Message(topic=topic, partition=0, offset=0, key=key, value=value))
+    ledger.finish()
+    assert ledger.broken == []
 
 
 def _rollups(rows: Sequence[Rollup]) -> dict[RollupKey, RollupTotals]:

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deploy.local.errors import LocalStackError
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _STEP_TIMEOUT_SECONDS = 120
 _STOP_GRACE_SECONDS = 15
 _LINES_SHOWN = 20
+_AT_ONCE = 2
 
 
 class DemoProcesses:
@@ -23,6 +25,7 @@ class DemoProcesses:
         self._folder = folder
         self._environment = dict(environment)
         self._running: dict[str, BackgroundProcess] = {}
+        self._ending: set[str] = set()
 
     def run(self, *arguments: str) -> str:
         """What `python -m …` prints, once it ended; LocalStackError with its words when it failed."""
@@ -30,6 +33,11 @@ class DemoProcesses:
         if code != 0:
             raise LocalStackError(f"`python -m {' '.join(arguments)}` ended with {code}:\n{_end_of(said)}")
         return said
+
+    def run_each(self, commands: Iterable[Sequence[str]]) -> list[str]:
+        """What each of them prints, in their order; some run at the same time."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(lambda arguments: self.run(*arguments), commands))
 
     def run_any(self, *arguments: str) -> tuple[int, str]:
         """The exit code of `python -m …`, and what it printed, errors included."""
@@ -49,9 +57,11 @@ class DemoProcesses:
             raise LocalStackError(f"`python -m {shown}` was not done within {_STEP_TIMEOUT_SECONDS} s.") from None
         return done.returncode, done.stdout
 
-    def start(self, name: str, *arguments: str) -> str:
-        """Start `python -m …` in the background; the address of its metrics."""
+    def start(self, name: str, *arguments: str, ends: bool = False) -> str:
+        """Start `python -m …` in the background; the address of its metrics. One that `ends` may end well."""
         port = free_port()
+        if ends:
+            self._ending.add(name)
         process = self._running[name] = BackgroundProcess(name, self._folder)
         process.spawn(
             [sys.executable, "-m", *arguments],
@@ -66,17 +76,14 @@ class DemoProcesses:
         """LocalStackError naming the process that ended, with its last lines."""
         for name, process in self._running.items():
             code = process.exit_code()
-            if code is not None:
+            if code is not None and not (code == 0 and name in self._ending):
                 raise LocalStackError(
                     f"the {name} ended with {code}. {process.log_file} ends with:\n{process.log_tail(_LINES_SHOWN)}"
                 )
 
-    def forget_ended(self, name: str) -> bool:
-        """Whether the process, which is meant to end, has ended well."""
-        if self._running[name].exit_code() != 0:
-            return False
-        del self._running[name]
-        return True
+    def has_ended(self, name: str) -> bool:
+        """Whether it has ended, well or not."""
+        return self._running[name].exit_code() is not None
 
     def logs(self) -> str:
         """The last lines of every process that runs."""

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Mapping
 from decimal import Decimal
 
 import clickhouse_connect
@@ -11,14 +10,13 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
 
+from deploy.local.demo_story import ACCOUNTS, Told
 from deploy.local.stack import Endpoints
-from schemas.credits import FREE_GRANT_MICROCREDITS, MICROCREDITS_PER_CREDIT
 from schemas.topics import TopicNames
 
 _TIMEOUT_SECONDS = 10
 _PLAIN_LINE_SECONDS = 2.0
 _BAR_WIDTH = 24
-_FREE_CREDITS = Decimal(FREE_GRANT_MICROCREDITS) / MICROCREDITS_PER_CREDIT
 DATABASE = "creditstream"
 
 _COUNTS = """
@@ -28,30 +26,43 @@ SELECT
     (SELECT count() FROM rejected_input WHERE topic = {usage_topic:String}) AS dead_letters,
     (SELECT sum(events) FROM current_balances) AS balances_events,
     (SELECT sum(charged_credits) FROM current_balances) AS balances_credits,
+    (SELECT sum(charged_credits - refunded_credits) FROM current_balances) AS balances_kept_credits,
     (SELECT sum(events) FROM usage_by_hour) AS rollups_events,
-    (SELECT sum(credits) FROM usage_by_hour) AS rollups_credits
+    (SELECT sum(credits) FROM usage_by_hour) AS rollups_credits,
+    (SELECT sum(sequence) FROM current_balances) AS balances_entries,
+    (SELECT count() FROM ledger_entries) AS entries,
+    (SELECT count() FROM credit_lots WHERE has({lots:Array(String)}, concat(account, ' ', lot))) AS lots,
+    (SELECT count() FROM alerts_sent WHERE has({accounts:Array(String)}, account)) AS alerts,
+    (SELECT count() FROM refills_asked WHERE has({accounts:Array(String)}, account)) AS refill_requests
 """
 
 
 class InClickHouse(Struct, frozen=True):
-    """The same events, as each table tells of them."""
+    """The same events and entries, as each table tells of them; lots, alerts and refills of those that were told."""
 
-    top_ups: int
     charges: int
     charges_credits: Decimal
     dead_letters: int
     balances_events: int
     balances_credits: Decimal
+    balances_kept_credits: Decimal
     rollups_events: int
     rollups_credits: Decimal
+    balances_entries: int
+    entries: int
+    lots: int
+    alerts: int
+    refill_requests: int
 
-    def has_all(self, sent: int, top_ups: int) -> bool:
-        """Whether every event and top-up sent is there and all tables tell the same."""
+    def has_all(self, sent: int, told: Told) -> bool:
+        """Whether every event sent and all that was told is there, and all tables tell the same."""
         return (
-            self.top_ups == top_ups
-            and self.charges + self.dead_letters == sent
+            self.charges + self.dead_letters == sent
             and self.charges == self.balances_events == self.rollups_events
-            and self.charges_credits == self.balances_credits == self.rollups_credits
+            and self.charges_credits == self.balances_credits
+            and self.balances_kept_credits == self.rollups_credits
+            and self.balances_entries == self.entries
+            and (self.lots, self.alerts, self.refill_requests) == (len(told.lots), told.alerts, told.refill_requests)
         )
 
 
@@ -70,11 +81,11 @@ class Counts(Struct, frozen=True):
 class Counter:
     """Looks at Kafka, the worker's metrics and ClickHouse."""
 
-    def __init__(self, endpoints: Endpoints, partitions: int, worker_url: str, top_ups: Mapping[str, Decimal]) -> None:
+    def __init__(self, endpoints: Endpoints, partitions: int, worker_url: str, told: Told) -> None:
         self._topics = TopicNames()
         self._partitions = partitions
         self._worker_url = worker_url
-        self._top_ups = top_ups
+        self._told = told
         self._consumer = Consumer({"bootstrap.servers": endpoints.bootstrap_servers, "group.id": "demo-counter"})
         self._http = urllib3.PoolManager(timeout=_TIMEOUT_SECONDS)
         self.clickhouse = connect(endpoints)
@@ -101,22 +112,16 @@ class Counter:
         except urllib3.exceptions.HTTPError:
             return 0
         lines = response.data.decode().splitlines()
-        counted = [line for line in lines if line.startswith("creditstream_events_total")]
+        counted = [line for line in lines if line.startswith("creditstream_events_total") and "command" not in line]
         return int(sum(float(line.rpartition(" ")[2]) for line in counted))
 
     def _in_clickhouse(self) -> InClickHouse:
-        answer = self.clickhouse.query(_COUNTS, parameters={"usage_topic": self._topics.usage_events})
-        return InClickHouse(self._topped_up(), *answer.result_rows[0])
-
-    def _topped_up(self) -> int:
-        """Accounts that were granted their top-up, with the free grant or, if the top-up came first, without."""
-        granted = self.clickhouse.query(
-            "SELECT account, granted_credits FROM current_balances WHERE account IN {accounts:Array(String)}",
-            parameters={"accounts": list(self._top_ups)},
-        ).result_rows
-        return sum(
-            credits_granted - self._top_ups[account] in (0, _FREE_CREDITS) for account, credits_granted in granted
-        )
+        asked = {
+            "usage_topic": self._topics.usage_events,
+            "lots": [" ".join(each) for each in self._told.lots],
+            "accounts": list(ACCOUNTS),
+        }
+        return InClickHouse(*self.clickhouse.query(_COUNTS, parameters=asked).result_rows[0])
 
 
 def connect(endpoints: Endpoints) -> Client:

@@ -7,8 +7,8 @@ from typing import Any
 
 from clickhouse_connect.driver import Client
 
+from tests.simulation.oracle_clickhouse_ledger import read_ledger
 from tests.simulation.oracle_records import (
-    BalanceTotals,
     ChargeFacts,
     ConversationKey,
     Figures,
@@ -19,10 +19,6 @@ from tests.simulation.oracle_records import (
 )
 
 _EPOCH = date(1970, 1, 1)
-
-_BALANCES = """
-SELECT account, granted_credits, charged_credits, events, messages, grants
-FROM {database:Identifier}.balances FINAL"""
 
 _ROLLUPS = """
 SELECT account, intDiv(toUnixTimestamp(hour), 3600), channel, agent, node,
@@ -49,7 +45,7 @@ ORDER BY topic, partition, offset, reason"""
 def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> Figures:
     """The figures as an analyst sees them: replaced and deleted rows are gone, segments are summed.
 
-    Without `charges` these are left out: there may be millions.
+    Without `charges` these are left out, and the entries of the ledger: there may be millions.
     """
 
     def rows(query: str) -> Iterator[Any]:
@@ -57,8 +53,7 @@ def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> F
             yield from stream
 
     shown = Figures()
-    for account, granted, charged, *counts in rows(_BALANCES):
-        shown.balances[account] = BalanceTotals(_micros(granted), _micros(charged), *counts)
+    read_ledger(rows, shown, entries=charges)
     for *key, events, messages, quantity, cost in rows(_ROLLUPS):
         shown.rollups[RollupKey(*key)] = RollupTotals(events, messages, _micros(quantity), _micros(cost))
     for account, source, event_id, *charge in rows(_CHARGES) if charges else ():

@@ -73,7 +73,7 @@ def explained(system: System, account: str, id_: str) -> dict[str, object]:
 def test_events_are_corrected_exactly_once_whenever_they_were_booked(
     system: System, clickhouse: ClickHouseServer, database: str
 ) -> None:
-    """Before a kill -9, and right after; voided, priced anew, then voided; all figures follow, and so does ClickHouse."""
+    """Before a kill -9, and right after; voided, priced anew, then voided; all figures follow, in ClickHouse too."""
     worker = system.worker()
     system.sink(clickhouse, database)
     report(system, ["1", "2", "3", "4"])

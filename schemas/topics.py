@@ -8,7 +8,7 @@ _HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
 _MIB = 1 << 20
 _CORRECTED_DAYS = 90
-"""For so long a charge may be voided or priced anew, for which its entries are read back."""
+"""For so long a charge may be voided or priced anew, for which it is read back with its entries."""
 
 LARGEST_RECORD_BYTES = 4 * _MIB
 """`max.message.bytes` of what arrives from outside, above what is accepted, so that too large is a dead letter."""
@@ -126,6 +126,9 @@ def topic_specs(
     # The oldest input decides how far back an id may be asked for: the window plus that input's retention.
     dedup_ms = dedup_window_hours * _HOUR_MS + retention_ms
 
+    # A week longer than an event may be asked for: retention deletes whole segments, and never early.
+    corrected_ms = (_CORRECTED_DAYS + 7) * _DAY_MS
+
     def spec(name: str, config: dict[str, str], count: int = partitions) -> TopicSpec:
         return TopicSpec(name, count, replication, {**durable, **config})
 
@@ -138,10 +141,9 @@ def topic_specs(
         log(names.usage_events, retention_ms, LARGEST_RECORD_BYTES, **appended),
         log(names.commands, 90 * _DAY_MS, LARGEST_RECORD_BYTES, **appended),
         spec(names.rate_cards, compacted, 1),
-        log(names.charges, retention_ms),
+        log(names.charges, corrected_ms),
         log(names.rollups, retention_ms),
-        # A week longer than its entries may be asked for: retention deletes whole segments, and never early.
-        log(names.ledger, (_CORRECTED_DAYS + 7) * _DAY_MS),
+        log(names.ledger, corrected_ms),
         log(names.alerts, 30 * _DAY_MS),
         log(names.refill_requests, 30 * _DAY_MS),
         log(names.bills, 90 * _DAY_MS),

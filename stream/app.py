@@ -30,7 +30,7 @@ from stream.pipeline import Pipeline
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.rate_cards import RateCards
 from stream.settings import WorkerSettings
-from stream.tables import commands_table
+from stream.tables import commands_table, corrections_table
 from stream.web import Web
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ class Worker(Service):
             lambda keys: partitions_for(keys, count),
             LedgerTables(names, Ledger()),
             commands_table(names),
+            corrections_table(names),
             DedupLog(names.dedup_log, window_ms, settings.dedup_memory_mb << 20),
             Outputs(names, partition),
             settings.horizon_us,

@@ -30,19 +30,21 @@ class Outputs:
     """The outputs of one partition since its last checkpoint."""
 
     def __init__(self, topics: TopicNames, partition: int) -> None:
-        self._topics = topics
+        self.topics = topics
         self._partition = partition
-        self._charges: list[ChargeRow] = []
-        self._encoded_charges: list[tuple[int, bytes]] = []
-        self._encoded_count = 0
-        self._entries: list[bytes] = []
+        self.charges: list[ChargeRow] = []
+        """Those that are not packed yet."""
+        self.packed_charges: list[tuple[int, bytes]] = []
+        """The place of the first one in the checkpoint, and the charges from there."""
+        self.packed_charges_count = 0
+        self.packed_entries: list[bytes] = []
         self._entries_count = 0
         self._dead_letters: list[tuple[Reject, Message, int]] = []
 
     def charge(self, charges: Sequence[ChargeRow]) -> None:
         """Take charges in booking order."""
-        self._charges += charges
-        if len(self._charges) >= _CHARGES_AT_ONCE:
+        self.charges += charges
+        if len(self.charges) >= _CHARGES_AT_ONCE:
             self._encode_charges()
 
     def seal(self, sealed: Sealed, version: int) -> None:
@@ -58,7 +60,7 @@ class Outputs:
             self._pack_entries(previous[:middle], lines[:middle], version)
             self._pack_entries(previous[middle:], lines[middle:], version)
             return
-        self._entries.append(value)
+        self.packed_entries.append(value)
         self._entries_count += len(lines)
 
     def reject(self, reject: Reject, record: Message, clock_ms: int) -> None:
@@ -67,13 +69,13 @@ class Outputs:
 
     def drain(self, ledger: Drained, rollups: Sequence[Rollup], version: int, booked_at_ms: int) -> list[Record]:
         """Everything collected, what the ledger booked and the given rollup rows, as records of that checkpoint."""
-        partition, topics = self._partition, self._topics
+        partition, topics = self._partition, self.topics
 
         def encode_rollups(rows: Sequence[Rollup]) -> bytes:
             return encode_packed(RollupBatch(partition, version, list(rows)))
 
         self._encode_charges()
-        charges, self._encoded_charges, self._encoded_count = self._encoded_charges, [], 0
+        charges, self.packed_charges, self.packed_charges_count = self.packed_charges, [], 0
         dead_letters, self._dead_letters = self._dead_letters, []
         records: list[Record] = [
             # A ChargeBatch, whose charges are encoded already.
@@ -84,8 +86,8 @@ class Outputs:
             (topics.rollups, None, value) for _, value in pack(rollups, encode_rollups, PACKED_BYTES, _ROLLUPS_AT_ONCE)
         ]
         self.seal(ledger.sealed, version)
-        records += [(topics.ledger, None, value) for value in self._entries]
-        self._entries, self._entries_count = [], 0
+        records += [(topics.ledger, None, value) for value in self.packed_entries]
+        self.packed_entries, self._entries_count = [], 0
         records += [
             (self._topic_of(notice), notice.account.encode(), encode_json(notice_event(notice, partition, version)))
             for notice in ledger.notices
@@ -98,15 +100,15 @@ class Outputs:
 
     def _topic_of(self, notice: Notice) -> str:
         if isinstance(notice, Alert):
-            return self._topics.alerts
-        return self._topics.refill_requests if isinstance(notice, RefillRequest) else self._topics.bills
+            return self.topics.alerts
+        return self.topics.refill_requests if isinstance(notice, RefillRequest) else self.topics.bills
 
     def _encode_charges(self) -> None:
         """While their names are in the processor's caches; a checkpoint later, each would be fetched from memory."""
-        charges, self._charges = self._charges, []
+        charges, self.charges = self.charges, []
         for first, rows in pack(charges, encode_packed, PACKED_BYTES - _HEAD_BYTES, _CHARGES_AT_ONCE):
-            self._encoded_charges.append((self._encoded_count + first, rows))
-        self._encoded_count += len(charges)
+            self.packed_charges.append((self.packed_charges_count + first, rows))
+        self.packed_charges_count += len(charges)
 
 
 def _dead_letter(reject: Reject, record: Message, clock_ms: int, version: int, booked_at_ms: int) -> DeadLetter:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from confluent_kafka import Message
 
+from stream.booked_lately import BookedLately
 from stream.charging import Charging
 from stream.corrections import Corrections
 from stream.dedup_log import DedupLog
-from stream.engine.lane import MANY, Run
+from stream.engine.lane import FEW, MANY, Run
 from stream.engine.outbox import Record
 from stream.engine.processor import LookUp
 from stream.engine.tables import Table
@@ -17,6 +18,7 @@ from stream.ledger_tables import LedgerTables
 from stream.outputs import Outputs
 from stream.rules.carrying_out import Carrying
 from stream.rules.commands import REMEMBERED_MS, Remembered
+from stream.rules.corrected import Corrected
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.outcome import Reject
 from stream.rules.partitioning import PartitionsFor
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 MOST_BEHIND_MS = 5 * 60_000
 """A ledger whose clock is further behind says so in its alerts, and asks for no refills."""
 _MOST_FORGOTTEN = 1_000
+_NO_OFFSET = 1 << 63
 # What so many records are read into stays in a core's cache until they are booked: 5,000 take 1.5 µs an event more.
 _RECORDS_AT_ONCE = 1_000
 
@@ -41,12 +44,13 @@ class Pipeline:
         partitions_for: PartitionsFor,
         ledger: LedgerTables,
         commands: Table[bytes, Remembered],
+        corrections: Table[bytes, Corrected],
         dedup: DedupLog,
         outputs: Outputs,
         horizon_us: int,
         outcomes: Counter[str],
     ) -> None:
-        self.tables = (ledger.accounts, ledger.lots, commands)
+        self.tables = (ledger.accounts, ledger.lots, commands, corrections)
         self.logs = (dedup,)
         self.ledger: Ledger = ledger.ledger
         self.dedup = dedup
@@ -55,11 +59,15 @@ class Pipeline:
         self._ledger_tables = ledger
         self._commands = commands
         self._charging = Charging(partition, partitions_for, self.ledger, dedup, horizon_us, self._reject, outcomes)
-        self._carrying = Carrying(self.ledger, commands, Corrections(), self._charging.check_partition)
         self._rollups = OpenRollups()
+        self._corrections = Corrections(
+            outputs.topics, partition, corrections, self.ledger, self._rollups, BookedLately(self.ledger, outputs)
+        )
+        self._carrying = Carrying(self.ledger, commands, self._corrections, self._charging.check_partition)
         self._outputs = outputs
         self._outcomes = outcomes
         self._clock_ms = 0
+        self._undrained_from: int | None = None
 
     @property
     def due_ms(self) -> int:
@@ -75,19 +83,29 @@ class Pipeline:
             book = self._book_usage if which == MANY else self._book_commands
             clock_ms = book(records, clock_ms)
         self._clock_ms = clock_ms
+        self._corrections.booked()
         return clock_ms
 
-    def look_ups(self, runs: Sequence[Run]) -> Sequence[LookUp]:  # noqa: ARG002  the protocol's
-        """Nothing that is booked here depends on what was written."""
-        return ()
+    def look_ups(self, runs: Sequence[Run]) -> Sequence[LookUp]:
+        """The charges that commands correct, and their entries, unless they were booked since the last checkpoint."""
+        commands = [record for which, records in runs if which == FEW for record in records]
+        if not commands:
+            return ()
+        undrained_from = self._undrained_from
+        if undrained_from is None:
+            first = next((records[0].offset() for which, records in runs if which == MANY), None)
+            undrained_from = _NO_OFFSET if first is None else first
+        return self._corrections.look_ups(commands, undrained_from)
 
     def answer(self, look_ups: Sequence[LookUp]) -> None:
-        """Nothing is asked for."""
+        """What was found, for the batch that is booked next."""
+        self._corrections.answer(look_ups)
 
     def adopt(self, broadcast: object) -> None:
         """Price with these rate cards from the next batch on."""
         assert isinstance(broadcast, RateCards)  # noqa: S101  the app's broadcast folds into nothing else
         self._charging.adopt(broadcast)
+        self._corrections.adopt(broadcast)
 
     def drain(self, version: int, booked_at_ms: int) -> list[Record]:
         """Every output since the last checkpoint, and the ids to remember; the tables were drained before."""
@@ -102,9 +120,13 @@ class Pipeline:
         self.ledger.books.rest()
         self._rollups.forget(self._clock_ms)
         self._forget_commands()
+        self._corrections.drained(self._clock_ms)
+        self._undrained_from = None
         self.dedup.expire(self._clock_ms)
 
     def _book_usage(self, records: Sequence[Message], clock_ms: int) -> int:
+        if self._undrained_from is None:
+            self._undrained_from = records[0].offset()
         for first in range(0, len(records), _RECORDS_AT_ONCE):
             some = records[first : first + _RECORDS_AT_ONCE]
             charges, clock_ms = self._charging.charge(some, clock_ms)

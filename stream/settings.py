@@ -55,7 +55,12 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
             notices=(names.alerts, names.refill_requests, names.bills),
             progress_topic=names.progress,
             broadcast_topic=names.rate_cards,
-            state_topics=(names.balances_changelog, names.lots_changelog, names.commands_changelog),
+            state_topics=(
+                names.balances_changelog,
+                names.lots_changelog,
+                names.commands_changelog,
+                names.corrections_changelog,
+            ),
             checkpoint_interval_seconds=self.checkpoint_interval_ms / 1_000,
             merge_grace_seconds=self.merge_grace_ms / 1_000,
             session_timeout_seconds=self.session_timeout_seconds,

@@ -1,15 +1,19 @@
 """Reads what topics hold: committed records, from their beginning or a time to where they end now; joins no group."""
 
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+T = TypeVar("T")
 
 _ANSWER_SECONDS = 30.0
 _WAIT_SECONDS = 0.05
 _BATCH_RECORDS = 500
 _LONGEST_SILENCE_SECONDS = 60.0
+_MOST_TRIES = 3
+# What a client says of itself while its connection comes back.
+_PASSING = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
 
 
 class UnreadableTopicError(Exception):
@@ -92,28 +96,46 @@ def _unreadable(topic: str, error: KafkaException) -> UnreadableTopicError:
     return UnreadableTopicError(f"topic {topic} cannot be read: {told} (python -m stream create-topics?)")
 
 
+def _answered(ask: Callable[[], T]) -> T:
+    """What a broker answers; asked again where another time it may."""
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            return ask()
+        except KafkaException as exception:
+            error: KafkaError = exception.args[0]
+            if not error.retriable() and error.code() not in _PASSING:
+                raise
+    return ask()
+
+
 def _partitions(consumer: Consumer, topic: str) -> list[int]:
-    found = consumer.list_topics(topic, timeout=_ANSWER_SECONDS).topics[topic]
-    if found.error is not None:
-        raise KafkaException(found.error)
-    return sorted(found.partitions)
+    def ask() -> list[int]:
+        found = consumer.list_topics(topic, timeout=_ANSWER_SECONDS).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return sorted(found.partitions)
+
+    return _answered(ask)
 
 
 def _span(consumer: Consumer, topic: str, partition: int, since_ms: int | None) -> Span:
-    low, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), _ANSWER_SECONDS)
+    low, end = _answered(lambda: consumer.get_watermark_offsets(TopicPartition(topic, partition), _ANSWER_SECONDS))
     if since_ms is None:
         return Span(topic, partition, low, end, low > 0)
-    found = consumer.offsets_for_times([TopicPartition(topic, partition, max(0, since_ms))], timeout=_ANSWER_SECONDS)
+    asked = TopicPartition(topic, partition, max(0, since_ms))
+    found = _answered(lambda: consumer.offsets_for_times([asked], timeout=_ANSWER_SECONDS))
     # The end stands for no record as late as that.
     first = found[0].offset if found[0].offset >= 0 else end
     return Span(topic, partition, first, end, 0 < low == first)
 
 
 def _until(consumer: Consumer, span: Span) -> Iterator[Message]:
-    heard_at = time.monotonic()
+    # Counted in waits and not by a clock: who was stopped for a while has not listened meanwhile.
+    silent = 0
     while True:
         messages = consumer.consume(_BATCH_RECORDS, _WAIT_SECONDS)
-        if not messages and time.monotonic() - heard_at > _LONGEST_SILENCE_SECONDS:
+        silent = 0 if messages else silent + 1
+        if silent * _WAIT_SECONDS > _LONGEST_SILENCE_SECONDS:
             raise UnreadableTopicError(
                 f"{span.topic}/{span.partition} was silent for {_LONGEST_SILENCE_SECONDS:.0f} s: try again"
             )
@@ -128,6 +150,3 @@ def _until(consumer: Consumer, span: Span) -> Iterator[Message]:
                 return
             else:
                 yield message
-        if messages:
-            # Only now: whoever takes them may take his time.
-            heard_at = time.monotonic()

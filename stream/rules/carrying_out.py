@@ -9,7 +9,7 @@ from schemas.dead_letter import Reason
 from schemas.identifiers import Account, RateCardVersion
 from stream.rules.command_terms import ledger_command
 from stream.rules.commands import ReceivedCommand, Remembered, check_command_time, content_of, read_command
-from stream.rules.ledger.corrections import ChargeNow
+from stream.rules.ledger.corrections import ChargeNow, is_too_old
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.ledger.once import once
 from stream.rules.ledger.posting import Cause
@@ -29,7 +29,7 @@ class BookedEvents(Protocol):
         """What an event that was booked costs by that card, in microcredits."""
         ...
 
-    def corrected(self, event: BookedEvent, charge: ChargeNow, more_microcredits: int) -> None:
+    def corrected(self, event: BookedEvent, charge: ChargeNow, more_microcredits: int, clock_ms: int) -> None:
         """Keep what the event costs now, and roll up the difference."""
         ...
 
@@ -88,26 +88,27 @@ class Carrying:
         amount = None if data.credits is None else parse_credits(data.credits)
         has_cost = charge is not None and (charge.pieces or charge.cards or charge.is_voided)
         outcome = self._ledger.void_event(account, charge if has_cost else None, cause, clock_ms, amount)
-        return self._corrected(data.event, charge, before, outcome)
+        return self._corrected(data.event, charge, before, outcome, clock_ms)
 
     def _reprice(self, account: Account, data: Reprice, cause: Cause, clock_ms: int) -> bool | Reject:
         charge = self._events.charge_of(account, data.event)
         if charge is None:
             return self._ledger.void_event(account, None, cause, clock_ms)
         before = charge.cost
-        is_done = charge.is_voided or data.rate_card in charge.cards
-        cost = before if is_done else self._events.cost_by_card(account, data.event, data.rate_card)
+        # Whatever the card says, nothing is done to an event that was voided, or priced by it, or is too old.
+        is_settled = charge.is_voided or data.rate_card in charge.cards or is_too_old(charge, clock_ms)
+        cost = before if is_settled else self._events.cost_by_card(account, data.event, data.rate_card)
         if isinstance(cost, Reject):
             return cost
         by_card = Cause(cause.kind, cause.source, cause.id, cause.offset, cause.occurred_at_us, data.rate_card)
         outcome = self._ledger.reprice(charge, cost, by_card, clock_ms)
-        return self._corrected(data.event, charge, before, outcome)
+        return self._corrected(data.event, charge, before, outcome, clock_ms)
 
     def _corrected(
-        self, event: BookedEvent, charge: ChargeNow | None, before: int, outcome: bool | Reject
+        self, event: BookedEvent, charge: ChargeNow | None, before: int, outcome: bool | Reject, clock_ms: int
     ) -> bool | Reject:
         if outcome is True and charge is not None:
-            self._events.corrected(event, charge, charge.cost - before)
+            self._events.corrected(event, charge, charge.cost - before, clock_ms)
         return outcome
 
 

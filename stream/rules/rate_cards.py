@@ -53,6 +53,10 @@ class RateCards:
                 cards[key] = str(error)
         return RateCards(cards)
 
+    def card(self, line: str, version: str) -> CompiledCard | str:
+        """The card of that name, in use or not; or why there is none."""
+        return self._cards.get((line, version), f"there is no rate card {line}/{version}")
+
     def card_at(self, line: str, occurred_at_us: int) -> CompiledCard | None:
         """The card of the line that is effective at a time, in microseconds since 1970, UTC."""
         return self.interval_at(line, occurred_at_us).card

@@ -66,6 +66,17 @@ class OpenRollups:
                 if row.quantity_units > _LARGE_UNITS:
                     self._large.append(key)
 
+    def correct(self, key: RollupKey, more_microcredits: int, version: int) -> None:
+        """Count what an event of that key costs more, or less, than it did: the event itself was counted before."""
+        row = self._recent.get(key) or self._recall(key)
+        if row is None:
+            account, hour, channel, agent, node = key
+            row = self._recent[key] = Rollup(account, hour, channel, agent, node, version)
+        row.cost_microcredits += more_microcredits
+        if row.version != version:
+            row.version = version
+            self._changed.append(row)
+
     def drain(self) -> list[Rollup]:
         """The rows changed since the last call; they are clean once they are encoded."""
         changed, self._changed = self._changed, []

@@ -9,7 +9,7 @@ from tests.simulation.oracle_checks import Gift, Told, Usage, read_command, read
 from tests.simulation.oracle_json import Rejected
 from tests.simulation.oracle_ledger import Correction, LedgerBooks
 from tests.simulation.oracle_numbers import MICROS
-from tests.simulation.oracle_prices import DEFAULT_LINE, Card, Price, card_at
+from tests.simulation.oracle_prices import Card, Price, card_at
 from tests.simulation.oracle_records import (
     ChargeFacts,
     ConversationKey,
@@ -49,6 +49,8 @@ class Books:
         self.now_ms = 0
         self.events: dict[Identity, _Seen] = {}
         self.ledger = LedgerBooks(expected, remembers)
+        self._remembers = remembers
+        self._booked: dict[tuple[str, EventName], ChargeFacts] = {}
         self._costs: dict[tuple[str, str, str, int], int] = {}
 
     def book(self, record: RawRecord) -> None:
@@ -79,7 +81,7 @@ class Books:
         messages = int(price.counts_as_message)
         event = EventName(usage.source, usage.id, record.partition, record.offset)
         self.ledger.book_usage(usage.account, event, cost, messages, card.version, usage.occurred_at_us, self.now_ms)
-        self.expected.charges[identity] = ChargeFacts(
+        facts = self.expected.charges[identity] = ChargeFacts(
             usage.agent,
             usage.conversation,
             usage.channel,
@@ -92,6 +94,8 @@ class Books:
             record.partition,
             record.offset,
         )
+        if self._remembers is None or self._remembers(event):
+            self._booked[usage.account, event] = facts
         self._roll_up(usage, cost, messages)
 
     def _check_time(self, time_us: int, oldest_ms: int, too_old: Reason) -> None:
@@ -144,15 +148,24 @@ class Books:
 
     def _correct(self, account: str, correction: Correction) -> None:
         """What an event costs by now is in the rollup of its own hour, channel, agent and node."""
-        facts = self.expected.charges[Identity(account, correction.event.source, correction.event.id)]
+        facts = self._booked[account, correction.event]
         key = RollupKey(account, facts.occurred_at_us // _HOUR_US, facts.channel, facts.agent, facts.node)
         before = self.expected.rollups[key]
         self.expected.rollups[key] = before._replace(cost=before.cost + correction.more)
 
     def _cost_by_card(self, account: str, command: Reprice) -> int:
-        """Of an event that nobody charged it does not matter."""
-        facts = self.expected.charges.get(Identity(account, command.event.source, command.event.id))
-        line = DEFAULT_LINE if facts is None else self.ledger.line_at(account, facts.occurred_at_us)
+        """Of an event that nobody charged it does not matter; Rejected when the card does not price it."""
+        facts = self._booked.get((account, command.event))
+        if facts is None:
+            return 0
+        line = self.ledger.line_at(account, facts.occurred_at_us)
         card = next((card for card in self.cards if (card.line, card.version) == (line, command.rate_card)), None)
-        price = card.prices.get(facts.node) if card is not None and facts is not None else None
-        return 0 if price is None or facts is None else price.cost_microcredits(facts.quantity_micros)
+        if card is None:
+            raise Rejected(Reason.NO_RATE_CARD)
+        price = card.prices.get(facts.node)
+        if price is None:
+            raise Rejected(Reason.UNKNOWN_NODE)
+        cost = price.cost_microcredits(facts.quantity_micros)
+        if cost > LARGEST_COST:
+            raise Rejected(Reason.COST_TOO_LARGE)
+        return cost

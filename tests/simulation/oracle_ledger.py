@@ -99,7 +99,7 @@ class LedgerBooks:
         self.advance(now_ms)
         account, command = read_command(value, repriced_cost=0)
         if isinstance(command.content, Reprice):
-            command = replace(command, content=replace(command.content, cost=cost_by_card(account, command.content)))
+            command = replace(command, content=_priced(account, command.content, cost_by_card))
         before = self._cost_now(account, command)
         answer = self.oracle.apply(Record(account, moment(1_000 * now_ms), command))
         if answer.outcome == "booked" and isinstance(command.content, SetPolicy):
@@ -181,6 +181,13 @@ class LedgerBooks:
             leaked_microcredits=account.leaked.credits,
             refill=account.refill.state if account.refill.policy is not None else "",
         )
+
+
+def _priced(account: str, content: Reprice, cost_by_card: Callable[[str, Reprice], int]) -> Reprice:
+    try:
+        return replace(content, cost=cost_by_card(account, content))
+    except Rejected as rejected:
+        return replace(content, unpriced=rejected.reason.value)
 
 
 def moment(microseconds_: int) -> datetime:

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Callable
 
 from schemas.topics import TopicNames
-from stream.engine import ticks
 from stream.engine.progress import PROGRESS_KEY, TOPOLOGY_KEY, TopicIdentity, decode_progress
 from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.fake_log import FakeLog, Fate
@@ -17,10 +16,7 @@ from tests.simulation.sim_worker import SimWorker
 
 _LONGEST_TRANSACTION_SECONDS = 4.0
 _CARD_AHEAD_SECONDS = 60.0
-_SLOWEST_CLOCK_SECONDS = -3_600.0
-# Brokers tell no time: how far ahead a worker's clock may be is taken on trust.
-_FASTEST_CLOCK_SECONDS = ticks.BEHIND_MS / 1_000 - 0.001
-_CLOCKS_SECONDS = (_SLOWEST_CLOCK_SECONDS, _FASTEST_CLOCK_SECONDS)
+_CLOCK_JUMP_SECONDS = 3_600.0
 _NOTICED = 0.3
 BOOKED_OTHER_TOPICS = "a worker took a partition over whose topics are others"
 _DEDUP_WINDOW_SECONDS = 24 * 3_600.0
@@ -128,7 +124,7 @@ class Breakage:
             self._scheduler.after(number * self._random.uniform(0.5, 2.0), self._crew.group.rebalance)
 
     def _jump_clock(self) -> None:
-        jump = self._random.choice((1.0, self._random.random())) * self._random.choice(_CLOCKS_SECONDS)
+        jump = self._random.uniform(-_CLOCK_JUMP_SECONDS, _CLOCK_JUMP_SECONDS)
         self._some_worker(lambda worker: setattr(worker.process, "clock_skew_seconds", jump))
 
     # --- the cluster ---
@@ -182,16 +178,18 @@ class Breakage:
         """So long a time in which nobody does anything that ids expire, or are just about to."""
         # Nobody has had the time to read a card that would be in force at once.
         if self._upstream.effective_at <= self._upstream.now:
-            self._scheduler.skipped_seconds += self._random.choice((0.99, 1.0, 1.05, 2.0)) * _DEDUP_WINDOW_SECONDS
+            self._scheduler.skipped_seconds += round(
+                self._random.choice((0.99, 1.0, 1.05, 2.0)) * _DEDUP_WINDOW_SECONDS
+            )
             self._scheduler.after(self._random.random() * 5, self._retain)
 
     def _retain(self) -> None:
-        """Delete input that was booked, and old outputs."""
+        """Delete input that was booked, and old outputs; charges and entries are kept while they may be corrected."""
         booked = self._booked()
         for topic in (self._names.usage_events, self._names.commands):
             for log in self._cluster.topics[topic]:
                 log.delete_before(self._random.randint(0, booked[log.partition].get(topic, 0)))
-        for topic in (self._names.charges, self._names.rollups, self._names.dead_letters):
+        for topic in (self._names.rollups, self._names.dead_letters):
             for log in self._cluster.topics[topic]:
                 log.delete_before(self._random.randint(0, log.stable))
         for log in self._cluster.topics[self._names.dedup_log]:

@@ -10,7 +10,10 @@ from tests.simulation.sim_scheduler import BEGAN_SECONDS
 Data = dict[str, object]
 
 PRO_LINE = "pro"
+WITHIN_MILLISECOND = 0.0004
+"""Added to a tenth of a second, so that no rounding makes it the millisecond before."""
 _SOON_SECONDS = (0.5, 3.0, 8.0, 1_200.0, 7_200.0, 172_800.0)
+_MIDNIGHT_SECONDS = 43_200.0
 _OVERAGES: tuple[Data, ...] = (
     {},
     {"mode": "carried"},
@@ -81,6 +84,16 @@ class Commands:
             return declined if self._random.random() < 0.7 else {**declined, "retry": False}
         return {"kind": "refill_paid", "request": request, "payment": self._payment()}
 
+    def correction(self, event: Data, cards: list[int]) -> Data:
+        """An event is voided, wholly or in part, or priced by a card; now and then it is named wrongly."""
+        random = self._random
+        if random.random() < 0.1:
+            event = {**event, random.choice(("offset", "partition")): random.randint(0, 3)}
+        if random.random() < 0.5:
+            return {"kind": "reprice", "event": event, "rate_card": f"v{random.choice(cards)}"}
+        part = {} if random.random() < 0.6 else {"credits": self._credits(4)}
+        return {"kind": "void_event", "event": event, **part}
+
     def _top_up(self, now: float, account: str) -> Data:
         return {**self.grant(now, account), "kind": "top_up", "payment": self._payment()}
 
@@ -140,11 +153,18 @@ class Commands:
         random, said = self._random, {}
         begins = now
         if random.random() < 0.2:
-            begins += random.choice(_SOON_SECONDS) * random.random()
+            begins = self._soon(begins)
             said["effective_at"] = moment(begins)
         if random.random() < 0.4:
-            said["expires_at"] = moment(begins + random.choice(_SOON_SECONDS) * random.random() + 0.2)
+            said["expires_at"] = moment(self._soon(begins))
         return {**said, "priority": random.randint(0, 100)} if random.random() < 0.3 else dict(said)
+
+    def _soon(self, now: float) -> float:
+        """At a tenth of a second, or at the midnight at which some periods end."""
+        random = self._random
+        if random.random() < 0.2 and now < _MIDNIGHT_SECONDS:
+            return _MIDNIGHT_SECONDS + WITHIN_MILLISECOND
+        return round(now + random.choice(_SOON_SECONDS) * random.random() + 0.2, 1) + WITHIN_MILLISECOND
 
     def _payment(self) -> Data:
         return {"reference": f"payment-{self._number}", "amount_minor": 500, "currency": "EUR"}

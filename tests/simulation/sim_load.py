@@ -17,6 +17,7 @@ CHANNELS = ("api", "widget", "whatsapp")
 _MALFORMED = tuple(kind for kind in KINDS if kind != "too_large")
 _LATE_MINUTES = 180
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_IDENTITY = re.compile(rb'"id":"(u[0-9]+)"')
 _TIME = re.compile(rb'"time":"[^"]*"')
 
 
@@ -39,7 +40,10 @@ class Load:
         self.accounts = [f"account-{number}" for number in range(accounts)]
         self._numbers = 0
         self._said = Commands(random)
+        self.cards_in_force = [0.0]
+        """When each rate card that was published takes effect."""
         self._usage: list[Sent] = []
+        self._placed: list[tuple[Sent, int]] = []
         self._commands: list[Sent] = []
 
     def opening(self, now: float, account: str, *, usage: bool) -> Sent:
@@ -61,12 +65,40 @@ class Load:
         """One of any kind, most often one that was not sent before."""
         if self._commands and self._random.random() < 0.2:
             return self._again(self._commands, now)
+        if self._placed and self._random.random() < 0.3:
+            return self._correction(now)
         account = self._account()
         return self._good_command(now, account, self._said.data(now, account))
+
+    def placed(self, sent: Sent, offset: int) -> None:
+        """A record got that offset: from now on commands may name it."""
+        if sent.usage and sent.value.startswith(b"{"):
+            self._placed.append((sent, offset))
 
     def answer(self, now: float, account: str, request: str) -> Sent:
         """What the payment service says of a refill request."""
         return self._good_command(now, account, self._said.answer(request))
+
+    def partition_of(self, account: str) -> int:
+        """Where its records are."""
+        return java_partition(account.encode(), self._partitions)
+
+    def _correction(self, now: float) -> Sent:
+        """Of an event that was sent: lately most often, and perhaps never booked."""
+        back = int(len(self._placed) * self._random.random() ** 3)
+        sent, offset = self._placed[-1 - back]
+        found = _IDENTITY.search(sent.value)
+        event = {
+            "source": "/simulation",
+            "id": "u0" if found is None else found[1].decode(),
+            "partition": sent.partition,
+            "offset": offset,
+        }
+        account = (sent.key or b"").decode(errors="replace")
+        # A card that is not in force may not have reached whoever reprices: what is done then depends on when it does.
+        cards = [number for number, effective_at in enumerate(self.cards_in_force) if effective_at <= now]
+        said = self._said.correction(event, cards)
+        return self._good_command(now, account if account in self.accounts else self._account(), said)
 
     def _account(self) -> str:
         return self._random.choice(self.accounts)
@@ -113,8 +145,7 @@ class Load:
         return Sent(True, sent.partition if partition is None else partition, key, value)
 
     def _sent(self, account: str, value: bytes, *, usage: bool) -> Sent:
-        key = account.encode()
-        return Sent(usage, java_partition(key, self._partitions), key, value)
+        return Sent(usage, self.partition_of(account), account.encode(), value)
 
 
 def rate_card(line: str, version: str, effective: float, prices: int) -> bytes:

@@ -23,8 +23,9 @@ from tests.simulation.sim_worker import SimWorker
 _SETTLE_SECONDS = 900.0
 _LOOK_SECONDS = 0.25
 _FIRST_CARD_SECONDS = -36_000.0
-_QUIET_DAYS = (0.0, 0.015, 0.2, 1.0, 12.0, 40.0)
-_NOON_TO_MIDNIGHT_SECONDS = 43_200.0
+_QUIET_DAYS = (0.0, 0.0, 0.015, 0.015, 0.2, 1.0, 1.0, 35.0)
+_NOON_TO_MIDNIGHT_SECONDS = 43_200
+_TOUCHED_SECONDS = 0.1
 _NAMES = TopicNames(prefix="s.")
 
 
@@ -69,7 +70,7 @@ class Schedule:
         self.workers = random.randint(1, 3)
         if random.random() < 0.5:
             # Midnight comes meanwhile, and with it the end of some periods.
-            scheduler.skipped_seconds = _NOON_TO_MIDNIGHT_SECONDS - random.random() * 2 * self.seconds
+            scheduler.skipped_seconds = round(_NOON_TO_MIDNIGHT_SECONDS - random.random() * self.seconds)
         self.faults = sim_faults.draw(random, self.seconds)
         self.crew = Crew(
             scheduler,
@@ -101,9 +102,11 @@ class Schedule:
             breakage.calm = True
             self.faults.habits.calm()
             self.crew.set_clocks_right()
+            self._let_time_pass(0)
             self._mend()
             self._rest("after the faults")
-            self._let_time_pass()
+            self._let_time_pass(days := self.scheduler.random.choice(_QUIET_DAYS))
+            self._rest(f"after {days} quiet days")
             # With a new card in force, prices differ.
             self.scheduler.sleep(max(0.0, self.upstream.effective_at - self.upstream.now))
             self.upstream.touch_all()
@@ -124,11 +127,14 @@ class Schedule:
     def _start_later(self, name: str) -> None:
         self.scheduler.after(self.scheduler.random.random() * 2, lambda: self.crew.start(name))
 
-    def _let_time_pass(self) -> None:
-        """So long that credits expire, periods end and refills are asked for again, while everybody is idle."""
-        days = self.scheduler.random.choice(_QUIET_DAYS)
-        self.scheduler.skipped_seconds += days * 86_400.0
-        self._rest(f"after {days} quiet days")
+    def _let_time_pass(self, days: float) -> None:
+        """So long that credits expire, periods end and refills are asked for again, while everybody is idle.
+
+        How late it is workers know from what comes then.
+        """
+        self.scheduler.skipped_seconds += round(days * 86_400.0)
+        self.upstream.touch_partitions()
+        self.scheduler.sleep(_TOUCHED_SECONDS)
 
     def _mend(self) -> None:
         """The other partitions go on beside one that no attempt can write; then a person lets it be written."""

@@ -2,19 +2,22 @@
 
 import functools
 import json
+import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from schemas.topics import TopicNames
 from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.fake_log import FakeLog, Fate
-from tests.simulation.sim_commands import PRO_LINE
+from tests.simulation.sim_commands import PRO_LINE, WITHIN_MILLISECOND
 from tests.simulation.sim_load import Load, Sent, rate_card
 from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
 
 _LONGEST_BETWEEN_SECONDS = 0.3
 _USAGE_OF_A_COMMAND = 4
 _ANSWERS_SECONDS = 0.7
+_MOST_ANSWERED = 3
 _LINES = (("default", 1), (PRO_LINE, 2))
 """Lines of rate cards, with how much dearer each is."""
 
@@ -33,6 +36,7 @@ class Upstream:
         self._cards = 0
         self._transactions = 0
         self._answered: dict[int, int] = {}
+        self._asked: Counter[str] = Counter()
 
     @property
     def now(self) -> float:
@@ -63,10 +67,16 @@ class Upstream:
             self._send_at(now + random.random(), self._opening(account, usage=True))
             self._send_at(now + random.random(), self._load.command)
 
+    def touch_partitions(self) -> None:
+        """A good event in every partition that has accounts."""
+        for account in {self._load.partition_of(account): account for account in self._load.accounts}.values():
+            self._send_at(self._scheduler.now, self._opening(account, usage=True))
+
     def publish_card(self, ahead_seconds: float) -> None:
         """A rate card with other prices, in force so much later."""
         self._cards += 1
         self.effective_at = self.now + ahead_seconds
+        self._load.cards_in_force.append(self.effective_at)
         version = f"v{self._cards}"
         log = self._cluster.log(self._names.rate_cards, 0)
         for line, dearer in _LINES:
@@ -113,6 +123,9 @@ class Upstream:
 
     def _answer(self, asked: dict[str, Any]) -> None:
         account, request = asked["subject"], asked["data"]["request"]
+        self._asked[request] += 1
+        if self._asked[request] > _MOST_ANSWERED:
+            return
         for _ in range(self._random.choice((0, 1, 1, 1, 1, 2))):
             when = self._scheduler.now + self._random.random() * _LONGEST_BETWEEN_SECONDS
             self._send_at(when, lambda now: self._load.answer(now, account, request))
@@ -121,6 +134,10 @@ class Upstream:
         return lambda now: self._load.opening(now, account, usage=usage)
 
     def _send_at(self, when: float, draw: Callable[[float], Sent]) -> None:
+        """Half of them at tenths of a second, at which credits begin and end, too."""
+        if self._random.random() < 0.5:
+            when = math.ceil(when * 10) / 10 + WITHIN_MILLISECOND
+
         def send() -> None:
             if self._scheduler.now < self._cluster.down_until:
                 self._scheduler.at(self._cluster.down_until, send)
@@ -137,7 +154,8 @@ class Upstream:
             self._append(sent)
 
     def _append(self, sent: Sent, transaction: str | None = None) -> None:
-        self._log(sent).append(sent.key, sent.value, [], self._cluster.now_ms, transaction)
+        offset = self._log(sent).append(sent.key, sent.value, [], self._cluster.now_ms, transaction)
+        self._load.placed(sent, offset)
 
     def _log(self, sent: Sent) -> FakeLog:
         topic = self._names.usage_events if sent.usage else self._names.commands

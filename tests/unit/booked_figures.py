@@ -66,7 +66,7 @@ def accounts_in(records: Sequence[Record]) -> dict[str, AccountRow]:
 
 
 def figures_in(records: Sequence[Record], partition: int = 0) -> Figures:
-    """The figures an analyst would see; an offset that was charged twice fails, and so do broken chains and rows."""
+    """The figures an analyst would see; an offset that was charged twice fails, and so does a broken ledger."""
     charges = charges_in(records)
     assert len({charge.offset for charge in charges}) == len(charges)
     figures = Figures(
@@ -81,18 +81,14 @@ def figures_in(records: Sequence[Record], partition: int = 0) -> Figures:
             for letter in dead_letters_in(records)
         },
     )
-    _read_ledger(records, figures)
-    return figures
-
-
-def _read_ledger(records: Sequence[Record], figures: Figures) -> None:
     ledger = LedgerReader(figures, {}, [])
     readers = ledger.readers(TOPICS)
     for topic, key, value in records:
         if topic in readers:
-            readers[topic](Message(topic=topic, partition=0, offset=0, key=key, value=value))
+            readers[topic](Message(topic=topic, partition=partition, key=key, value=value))
     ledger.finish()
     assert ledger.broken == []
+    return figures
 
 
 def _rollups(rows: Sequence[Rollup]) -> dict[RollupKey, RollupTotals]:

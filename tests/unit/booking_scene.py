@@ -17,6 +17,7 @@ from stream.engine.lane import FEW, MANY, Batch, Offsets, Run, offset_after
 from stream.engine.murmur2 import partitions_for
 from stream.engine.outbox import Record
 from stream.engine.partition import Applied, Partition
+from stream.engine.processor import LookUp
 from stream.engine.progress import Progress
 from stream.ledger_tables import LedgerTables
 from stream.outputs import Outputs
@@ -24,8 +25,8 @@ from stream.pipeline import Pipeline
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.rate_cards import RateCards
-from stream.rules.rollup import MOST_ROWS, OpenRollups
-from stream.tables import commands_table
+from stream.rules.rollup import MOST_ROWS
+from stream.tables import commands_table, corrections_table
 
 TOPICS = TopicNames()
 INPUTS = (TOPICS.usage_events, TOPICS.commands)
@@ -150,6 +151,7 @@ def new_pipeline(
         lambda keys: partitions_for(keys, partitions),
         LedgerTables(TOPICS, Ledger()),
         commands_table(TOPICS),
+        corrections_table(TOPICS),
         DedupLog(TOPICS.dedup_log, window_ms, 16 << 20),
         Outputs(TOPICS, partition),
         horizon_ms * 1_000,
@@ -192,7 +194,18 @@ class Scene:
             position[INPUTS.index(record.topic() or "")] = offset_after(record)
         follows: Offsets = (position[MANY], position[FEW])
         batch = Batch(0, EPOCH, self.partition.position, follows, as_runs(records), len(records))
-        assert self.partition.apply(batch, EPOCH) is Applied.BOOKED
+        found = self.partition.look_ups(batch, EPOCH)
+        for look_up in found:
+            look_up.take(self._written_of(look_up))
+        assert self.partition.apply(batch, EPOCH, found) is Applied.BOOKED
+
+    def _written_of(self, look_up: LookUp) -> list[bytes]:
+        """The records that may have come of a place, of all that checkpoints wrote: those rise."""
+        values = [value for topic, _, value in self.written if topic == look_up.topic and value is not None]
+        of_values = [(look_up.places(value), value) for value in values]
+        spans = [span for span, _ in of_values if span is not None]
+        assert spans == sorted(spans)
+        return [value for span, value in of_values if span is not None and span[0] <= look_up.place <= span[1]]
 
     def tick(self, clock_ms: int) -> Applied:
         """Let the clock move to this, without a record."""
@@ -246,7 +259,7 @@ class Scene:
     def _new_pipeline(self) -> PipelineAt:
         pipeline = new_pipeline(outcomes=self.outcomes, **self._options)
         pipeline.now_ms = self._now_ms
-        pipeline._rollups = OpenRollups(self._most_rollups)
+        pipeline._rollups._most_rows = self._most_rollups
         return pipeline
 
     def _new_partition(self, progress: Progress) -> Partition:

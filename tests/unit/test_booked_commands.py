@@ -237,7 +237,7 @@ def test_commands_are_forgotten_when_no_retry_of_them_is_accepted() -> None:
     scene.checkpoint()
     scene.checkpoint()
     scene.take_over()
-    _, _, commands = scene.pipeline.tables
+    _, _, commands, _ = scene.pipeline.tables
     assert len(commands) == 2
     assert scene.outcome_of(command_record(again, last_ms + 1, 3)) == Reason.GRANT_ID_REUSED
     renamed = top_up(grant="g3", e_time="2026-02-20T12:00:00Z")

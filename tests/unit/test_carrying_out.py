@@ -90,9 +90,10 @@ class Told:
         detail = f"{event.id} of {account}: there is no {rate_card}"
         return 9 * CREDIT if rate_card == "v2" else Reject(Reason.NO_RATE_CARD, detail, account)
 
-    def corrected(self, event: BookedEvent, charge: ChargeNow, more_microcredits: int) -> None:
+    def corrected(self, event: BookedEvent, charge: ChargeNow, more_microcredits: int, clock_ms: int) -> None:
         """Rolled up."""
         assert self.charges[event.offset] is charge
+        assert clock_ms == self.now_ms
         self.rolled_up += more_microcredits
 
     def check_partition(self, account: str) -> Reject | None:

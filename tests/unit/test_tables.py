@@ -36,7 +36,7 @@ def test_a_restored_account_is_the_one_that_was_written_and_counts_as_unchanged(
     ((key, value),) = [(key, row) for topic, key, row in scene.checkpoint() if topic == TOPICS.balances_changelog]
     assert key == b"acme"
     again = new_pipeline()
-    accounts, lots, _ = again.tables
+    accounts, lots, *_ = again.tables
     assert accounts.restore(key, value) == version
     accounts.finish_restore()
     assert (accounts.drain(), lots.drain()) == ([], [])

@@ -34,7 +34,7 @@ class Piece(Struct, array_like=True, gc=False):
 
 
 class ChargeNow(Struct, array_like=True, gc=False):
-    """What an event's charge is now, after its corrections; a row of `corrections` once there is one."""
+    """What an event's charge is now, after its corrections."""
 
     account: Account
     source: str
@@ -43,7 +43,6 @@ class ChargeNow(Struct, array_like=True, gc=False):
     pieces: list[Piece]
     is_voided: bool = False
     cards: list[str] = []
-    version: int = 0
 
     @property
     def cost(self) -> int:
@@ -73,12 +72,17 @@ def piece_of(entry: Entry) -> Piece | None:
     return None
 
 
+def is_too_old(charge: ChargeNow, now_ms: int) -> bool:
+    """Whether it was booked so long ago that nothing corrects it."""
+    return now_ms - charge.booked_at_ms > CORRECTED_MS
+
+
 def void_event(posting: Posting, charge: ChargeNow | None, amount: int | None = None) -> bool | Reject:
     """Refund a charge as it stands now, or so much of it; False when it was voided before."""
     account = posting.row.account
     if charge is None:
         return Reject(Reason.CHARGE_NOT_FOUND, "no charge of that event was booked there", account)
-    if posting.now_ms - charge.booked_at_ms > CORRECTED_MS:
+    if is_too_old(charge, posting.now_ms):
         return Reject(Reason.TOO_OLD_TO_VOID, "it was booked more than 90 days ago: adjust instead", account)
     if charge.is_voided:
         return False
@@ -93,7 +97,7 @@ def void_event(posting: Posting, charge: ChargeNow | None, amount: int | None = 
 
 def reprice(posting: Posting, charge: ChargeNow, cost: int, card: str) -> bool | Reject:
     """Book the difference to what the event costs by that card; False when it was done, or the event was voided."""
-    if posting.now_ms - charge.booked_at_ms > CORRECTED_MS:
+    if is_too_old(charge, posting.now_ms):
         return Reject(Reason.TOO_OLD_TO_VOID, "it was booked more than 90 days ago", posting.row.account)
     if charge.is_voided or card in charge.cards:
         return False

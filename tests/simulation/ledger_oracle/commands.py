@@ -181,6 +181,8 @@ def _reprice(posting: Posting, content: Reprice) -> None:
     charge = _charge(posting, content.event, "too_old_to_void")
     if charge.is_voided or content.rate_card in charge.cards:
         raise Dropped
+    if content.unpriced:
+        raise Rejected(content.unpriced)
     if len(charge.cards) >= MOST_CARDS:
         raise Rejected("invalid_terms")
     charge.cards.add(content.rate_card)
@@ -198,7 +200,7 @@ def _charge(posting: Posting, event: EventName, too_old: str) -> Charge:
         raise Rejected("charge_not_found")
     if posting.now - charge.ingested_at > OLDEST:
         raise Rejected(too_old)
-    posting.event, posting.rate_card = event, charge.rate_card
+    posting.event = event
     return charge
 
 

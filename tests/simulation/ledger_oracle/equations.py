@@ -46,7 +46,7 @@ def _check_lot(account: Account, lot: Lot) -> None:
     came = lot.granted + lot.rolled_in
     went = lot.spent + lot.expired + lot.voided + lot.rolled_out + lot.held
     _equal(account, f"5 lot {lot.id}", came, went)
-    for name in ("granted", "rolled_in", "spent", "repaid", "expired", "voided", "rolled_out", "held", "base"):
+    for name in ("granted", "rolled_in", "spent", "repaid", "expired", "voided", "rolled_out", "held"):
         _at_least_0(account, f"{name} of lot {lot.id}", getattr(lot, name))
     if lot.has_expired or lot.is_voided:
         _equal(account, f"5 an ended lot {lot.id} holds", lot.held, 0)

@@ -101,7 +101,7 @@ def _owe_spent(posting: Posting, lot: Lot) -> None:
     account, spent = posting.account, lot.spent
     lot.spent = lot.repaid = 0
     lot.voided += spent
-    lot.base -= min(lot.base, spent)
+    account.base = max(0, account.base - spent)
     account.totals.voided += spent
     account.totals.burned -= spent
     account.owed_now += spent
@@ -126,8 +126,10 @@ def void_part(posting: Posting, lot: Lot, amount: int) -> None:
     """So much of what the lot holds is taken back; the lot stays."""
     lot.held -= amount
     lot.voided += amount
-    lot.base -= min(lot.base, amount)
-    posting.account.totals.voided += amount
+    account = posting.account
+    if lot.effective_at <= posting.now:
+        account.base = max(0, account.base - amount)
+    account.totals.voided += amount
     posting.write("voided", amount, lot, lot_effect=-amount)
 
 

@@ -143,9 +143,7 @@ def fire_lots_and_period(posting: Posting) -> None:
     for lot in sorted(starting, key=Lot.burn_order):
         posting.note("lot_started", lot)
     if not is_period_end:
-        for lot in account.lots:
-            if lot.effective_at == now and lot.is_usable(now):
-                lot.base = lot.held
+        account.base += sum(lot.held for lot in starting)
     repay(posting)
 
 
@@ -217,5 +215,4 @@ def _open_plan_lot(posting: Posting, plan: Plan, period: Period) -> None:
 
 def _set_base(posting: Posting) -> None:
     """What is usable at the period's start; what becomes usable later adds to it, what is taken back lowers it."""
-    for lot in posting.account.lots:
-        lot.base = lot.held if lot.is_usable(posting.now) else 0
+    posting.account.base = posting.account.available(posting.now)

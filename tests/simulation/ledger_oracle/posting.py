@@ -129,6 +129,6 @@ class Posting:
         self.account.granted_lots += 1
         self.account.totals.granted += amount
         if lot.is_usable(self.now):
-            lot.base = amount
+            self.account.base += amount
         self.write("granted", amount, lot, lot_effect=amount)
         return lot

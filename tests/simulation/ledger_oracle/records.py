@@ -204,11 +204,12 @@ class RefillDeclined:
 
 @dataclass(frozen=True)
 class Reprice:
-    """An event's charge under another card."""
+    """An event's charge under another card; or why that card does not price it."""
 
     event: EventName
     rate_card: str
     cost: int
+    unpriced: str = ""
 
 
 Content = (

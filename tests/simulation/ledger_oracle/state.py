@@ -42,7 +42,6 @@ class Lot:
     held: int = 0
     has_expired: bool = False
     is_voided: bool = False
-    base: int = 0
     rollover: "Lot | None" = None
     room: "Room | None" = None
 
@@ -177,6 +176,8 @@ class Account:
     commands: dict[tuple[str, str], tuple[tuple[Content, str], datetime]] = field(default_factory=dict)
     used: dict[tuple[str, str], datetime] = field(default_factory=dict)
     remaining: int = 0
+    base: int = 0
+    """What percentages are of: what was usable at the period's start, became so since, less what was taken back."""
     levels: list[Level] = field(default_factory=lambda: [Level(Threshold(credits=0), 1)])
     armings: int = 1
     is_gate_closed: bool = False

@@ -54,10 +54,9 @@ def set_thresholds(account: Account, thresholds: tuple[Threshold, ...]) -> None:
 def tell_thresholds(account: Account, now: datetime, before: int, *, is_delayed: bool) -> list[Alert]:
     """Levels that Remaining fell to or through, highest first; those set above it are told once."""
     after = account.remaining
-    base = sum(lot.base for lot in account.lots)
     alerts = []
     for level in account.levels:
-        at = level_of(level.threshold, base)
+        at = level_of(level.threshold, account.base)
         if level.has_fired and (before > at or after > at):
             account.armings += 1
             level.has_fired, level.arming = False, account.armings

@@ -53,8 +53,9 @@ class Events:
         assert self.charge_of(account, event) is not None
         return self.cost
 
-    def corrected(self, event: BookedEvent, charge: ChargeNow, more_microcredits: int) -> None:
+    def corrected(self, event: BookedEvent, charge: ChargeNow, more_microcredits: int, clock_ms: int) -> None:
         """What rollups get."""
+        assert clock_ms >= charge.booked_at_ms
         assert self.charges[EventName(event.source, event.id, event.partition, event.offset)] is charge
         self.more += more_microcredits
 

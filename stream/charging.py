@@ -21,7 +21,9 @@ from stream.rules.dedup import Outcome
 from stream.rules.identity import contents, identities
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.ledger import Ledger, Refused
+from stream.rules.ledger.periods import DAY_MS
 from stream.rules.ledger.plans import line_at
+from stream.rules.ledger.refill import FIRST_REPEAT_MS
 from stream.rules.outcome import Reject
 from stream.rules.partitioning import PartitionsFor, check_partitions
 from stream.rules.pricing import LARGEST_COST_MICROCREDITS, CompiledCard, CostTooLargeError
@@ -107,7 +109,8 @@ class Charging:
         What nearly every event is, a whole number of units at a flat price, is priced in this loop; the others alike,
         by `_price`.
         """
-        recent, others, due_ms = self._ledger.books.recent.get, self._ledger.books.get, self._ledger.due_ms
+        recent, others = self._ledger.books.recent.get, self._ledger.books.get
+        due_ms = self._due_ms(records[0], clock_ms)
         priced_at_ms, from_us, until_us, card = self._window
         charge: ChargeRow
         charges: list[ChargeRow] = []
@@ -172,6 +175,11 @@ class Charging:
             charges.append(charge)
             books.append(book)
         return self._without_misplaced((charges, books), unknown, records), count, clock_ms
+
+    def _due_ms(self, first: Message, clock_ms: int) -> int:
+        """Before when records may be priced together: what these charges themselves make due is not due sooner."""
+        begins_ms = max(clock_ms, first.timestamp()[1])
+        return min(self._ledger.due_ms, begins_ms + FIRST_REPEAT_MS, (begins_ms // DAY_MS + 1) * DAY_MS)
 
     def _price(
         self, event: Received, account: Account, book: Book | None, clock_ms: int, offset: int

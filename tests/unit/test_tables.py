@@ -59,6 +59,21 @@ def test_a_lot_has_a_row_of_its_own_while_others_burn_first() -> None:
     assert {lot.id: lot.held for lot in before} == {"g1": 98 * CREDIT, "g2": 0}
 
 
+def test_a_lot_that_its_accounts_row_has_no_room_for_is_charged_in_its_own() -> None:
+    """With the longest names that there may be; the next owner finds what was in memory."""
+    longest = "\U0001f600" * 256
+    scene = Scene()
+    scene.book(usage_record(usage(e_subject=longest, quantity=1), key=longest.encode()))
+    scene.book(command_record(grant(e_subject=longest), key=longest.encode()))
+    scene.checkpoint()
+    scene.book(usage_record(usage(e_subject=longest, e_id="2"), offset=1, key=longest.encode()))
+    scene.checkpoint()
+    row, lots = scene.account(longest), scene.lots(longest)
+    scene.take_over()
+    assert (scene.account(longest).owed, row.owed) == (0, 0)
+    assert [lot.held for lot in scene.lots(longest)] == [lot.held for lot in lots] == [496 * CREDIT, 100 * CREDIT]
+
+
 def lots_in(records: list[Record]) -> list[str]:
     """The lots that have rows of their own among these."""
     return [

@@ -216,6 +216,10 @@ class Book:
         row.first_lot = None
         self.posted_room, self.posted_remaining = self.room, row.remaining
 
+    def unpost(self) -> None:
+        """Have the row made anew when it is written next."""
+        self.posted = _NOT_POSTED
+
     def usable(self) -> list[Lot]:
         """Lots that have begun and hold something, in burn-down order."""
         return [lot for lot in self.open if lot.started]

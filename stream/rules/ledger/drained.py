@@ -58,11 +58,16 @@ class Rows:
         version, accounts = self._version, self.accounts
         for book in books:
             account = book.account
+            has_first = True
             if not book.posted or account in posted:
-                self._post(book)
+                has_first = self._post(book)
             accounts.append((account.encode(), book.encoded(version)))
+            if not has_first:
+                # What simple charges take next is not in that row: the next one is made anew, and so is the lot's.
+                book.unpost()
 
-    def _post(self, book: Book) -> None:
+    def _post(self, book: Book) -> bool:
+        """Make row and lots anew; whether the row has the first lot with it."""
         version = self._version
         book.absorb(version)
         if not holds(book):
@@ -73,6 +78,7 @@ class Rows:
             book.post(with_first_lot=False)
             first = None
         self._add_lots(book, first)
+        return first is book.first
 
     def _add_lots(self, book: Book, first: Lot | None) -> None:
         version = self._version

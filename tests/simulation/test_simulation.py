@@ -13,6 +13,8 @@ from tests.simulation.sim_schedule import Outcome, run
 SEEDS = range(1, 71)
 REGRESSION_SEEDS = (
     # Two owners had written checkpoints of the same number, and one took the other's for its own.
+    1907,
+    # The end of an input stood where an aborted transaction had left a gap in the other, and was taken for a record.
     223,
     # Commands overtook usage of an open transaction, and accounts were opened without their free credits.
     79,

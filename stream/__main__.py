@@ -14,6 +14,7 @@ from stream.engine import topics as topic_checks
 from stream.explain import command as explaining
 from stream.forecast import command as forecasting
 from stream.replay import command as replaying
+from stream.reprice import command as repricing
 from stream.settings import WorkerSettings, load_worker_settings
 from stream.simulate import command as simulating
 
@@ -43,6 +44,9 @@ _TOOLS = {
         simulating.add_arguments,
         "say what usage would have cost by another card",
         simulating.EPILOG,
+    ),
+    "reprice": _Tool(
+        repricing.reprice, repricing.add_arguments, "price what was charged by another card", repricing.EPILOG
     ),
     "forecast": _Tool(
         forecasting.forecast, forecasting.add_arguments, "say when accounts run out of credits", forecasting.EPILOG

@@ -14,7 +14,8 @@ from msgspec import Struct
 from schemas.command import TopUp
 from schemas.credits import FREE_GRANT_MICROCREDITS
 from schemas.dead_letter import Reason
-from sinks.reconcile.inputs import Gift, InputRecord, Usage, belongs, read_command, read_usage
+from schemas.rate_card import DEFAULT_LINE
+from sinks.reconcile.inputs import Gift, InputRecord, Told, Usage, belongs, read_command, read_usage
 from sinks.reconcile.prices import Answer, Priced, Prices
 from sinks.reconcile.settings import FUTURE_TOLERANCE_MS, ReconcileSettings
 
@@ -22,6 +23,10 @@ LARGEST_TOTAL_MICROCREDITS = 4 * 10**18
 COMMANDS_REMEMBERED_MS = 90 * 24 * 3_600_000 + FUTURE_TOLERANCE_MS
 _OLDEST_COMMAND_MS = 90 * 24 * 3_600_000
 _US_PER_MS = 1_000
+_OWN_NAMES = ("plan:", "rollover:", "refill:", "waived:")
+_BY_THE_LEDGER = frozenset({"invalid_terms", "too_many_lots"})
+_BY_OTHERS = _BY_THE_LEDGER | {"command_id_reused", "grant_id_reused", "payment_reused"}
+"""Why a grant may be refused for what is not looked at here: its terms by the clock, and other kinds of commands."""
 
 _packed = msgspec.msgpack.Encoder().encode
 
@@ -44,12 +49,18 @@ class Repeated(NamedTuple):
 
 
 class CarriedOut(NamedTuple):
-    """A command that must be carried out."""
+    """A command that must be carried out: a grant of so much."""
 
+    account: str
+    grant: str
     microcredits: int
 
 
-Verdict = Charged | Refused | Repeated | CarriedOut
+class NotJudged(NamedTuple):
+    """A command of which the ledger alone says what became of it."""
+
+
+Verdict = Charged | Refused | Repeated | CarriedOut | NotJudged
 
 
 class Shown(NamedTuple):
@@ -91,6 +102,8 @@ class Books:
         self._events: dict[bytes, tuple[int, bytes]] = {}
         self._order: deque[bytes] = deque()
         self._once: dict[tuple[str, ...], _Used] = {}
+        self._told: dict[str, set[str]] = {}
+        """Accounts with commands of other kinds, and the lines of rate cards that their plans may price by."""
 
     def advance(self, appended_ms: int) -> None:
         """The clock follows the append times of both inputs, and never goes back."""
@@ -109,7 +122,7 @@ class Books:
             return Refused(Reason.OLDER_THAN_DEDUP_WINDOW)
         if usage.occurred_at_us > (self._clock_ms + FUTURE_TOLERANCE_MS) * _US_PER_MS:
             return Refused(Reason.TOO_FAR_AHEAD)
-        answer = _chosen(self._prices.answers(usage, record.appended_ms), shown)
+        answer = _chosen(self._answers(usage, record.appended_ms), shown)
         if isinstance(answer, Reason):
             return Refused(answer)
         known = self._remember(usage)
@@ -117,12 +130,15 @@ class Books:
             return known
         return self._charge(usage, answer)
 
-    def command(self, record: InputRecord) -> Verdict:
-        """Books a record of credits.commands."""
+    def command(self, record: InputRecord, shown: Shown = NOTHING_SHOWN) -> Verdict:
+        """Books a record of credits.commands; `shown` decides where other commands may have used a name before."""
         self.advance(record.appended_ms)
         gift = read_command(record)
         if gift is None or not self._belongs(gift.account):
             return Refused(None)
+        if isinstance(gift, Told):
+            self._told.setdefault(gift.account, {DEFAULT_LINE}).add(gift.line)
+            return NotJudged()
         if gift.time_us > (self._clock_ms + FUTURE_TOLERANCE_MS) * _US_PER_MS:
             return Refused(Reason.TOO_FAR_AHEAD)
         if gift.time_us < (self._clock_ms - _OLDEST_COMMAND_MS) * _US_PER_MS:
@@ -130,6 +146,9 @@ class Books:
         refused = self._used_before(gift)
         if refused is not None:
             return refused
+        refused_by_ledger = shown.reasons & (_BY_OTHERS if gift.account in self._told else _BY_THE_LEDGER)
+        if refused_by_ledger:
+            return Refused(Reason(min(refused_by_ledger)))
         totals = self.accounts.get(gift.account) or Totals()
         if totals.granted + gift.microcredits > LARGEST_TOTAL_MICROCREDITS:
             return Refused(Reason.INVALID_AMOUNT)
@@ -138,7 +157,13 @@ class Books:
         totals.granted += gift.microcredits
         totals.grants += 1
         self.accounts[gift.account] = totals
-        return CarriedOut(gift.microcredits)
+        return CarriedOut(gift.account, gift.data.grant, gift.microcredits)
+
+    def _answers(self, usage: Usage, appended_ms: int) -> list[Answer]:
+        """By the default line, which every account has most of its time; before it by those that its plans name."""
+        lines = self._told.get(usage.account, {DEFAULT_LINE}) - {DEFAULT_LINE}
+        by_plans = [self._prices.of_line(line).answers(usage, appended_ms) for line in sorted(lines)]
+        return [answer for answers in by_plans for answer in answers] + self._prices.answers(usage, appended_ms)
 
     def _belongs(self, account: str) -> bool:
         return account in self.accounts or belongs(account, self._partition, self._partitions)
@@ -178,7 +203,8 @@ class Books:
         known = self._known(identity)
         if known is not None:
             return Repeated() if known.content == gift.data else Refused(Reason.COMMAND_ID_REUSED)
-        if self._known(grant) is not None or gift.data.grant == f"free:{gift.account}":
+        name = gift.data.grant
+        if self._known(grant) is not None or name == f"free:{gift.account}" or name.startswith(_OWN_NAMES):
             return Refused(Reason.GRANT_ID_REUSED)
         if payment and self._known(payment[0]) is not None:
             return Refused(Reason.PAYMENT_REUSED)

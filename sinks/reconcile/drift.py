@@ -11,6 +11,7 @@ KINDS = {
     "rollups": "hourly usage in ClickHouse",
     "balances": "balances in ClickHouse, with the worker's table",
     "balances_changelog": "the worker's table, with the inputs",
+    "ledger": "ledger entries in ClickHouse, with the worker's table, the charges and the commands",
 }
 """What is compared, with what."""
 

@@ -6,7 +6,7 @@ from heapq import merge
 from confluent_kafka import Message
 
 from schemas.credits import format_credits
-from sinks.reconcile.books import Books, Charged, Refused, Repeated, Shown, Verdict
+from sinks.reconcile.books import Books, CarriedOut, Charged, NotJudged, Refused, Repeated, Shown, Verdict
 from sinks.reconcile.by_offset import ByOffset
 from sinks.reconcile.drift import Difference, Drift, differing, told
 from sinks.reconcile.inputs import InputRecord
@@ -48,6 +48,10 @@ class EventAudit:
         self._charges = ByOffset(
             view.charges(usage.since_ms, usage.first, usage.stop), lambda charge: charge.offset, self._charge_of_nothing
         )
+        self._grants: dict[int, list[CarriedOut]] = {}
+        commands = plan.commands
+        for offset, owner, lot, granted in view.grants(commands.since_ms, commands.first, commands.stop):
+            self._grants.setdefault(offset, []).append(CarriedOut(owner, lot, granted))
         self._letters = {
             span.topic: self._letters_of(span, view.dead_letters(span.topic, span.since_ms, span.first, span.stop))
             for span in (usage, plan.commands)
@@ -89,11 +93,13 @@ class EventAudit:
     def _command(self, record: InputRecord) -> None:
         span = self._plan.commands
         reasons = frozenset(reason for _, reason in self._letters[span.topic].at(record.offset))
-        verdict = self._books.command(record)
+        verdict = self._books.command(record, Shown(reasons=reasons))
         if span.compared <= record.offset < span.end:
             self.recomputed.commands += 1
             self._count(verdict)
-            self._compare_letter(span, record, verdict, reasons)
+            if not isinstance(verdict, NotJudged):
+                self._compare_letter(span, record, verdict, reasons)
+                self._compare_grant(span, record, verdict)
 
     def _count(self, verdict: Verdict) -> None:
         recomputed = self.recomputed
@@ -145,6 +151,20 @@ class EventAudit:
             Difference("dead_letters", account, self._plan.partition, what, expected, found, span.topic, record.offset)
         )
 
+    def _compare_grant(self, span: Span, record: InputRecord, verdict: Verdict) -> None:
+        """What a command grants is in the ledger once."""
+        if self._key and record.key != self._key:
+            return
+        found = self._grants.get(record.offset, [])
+        expected = [verdict] if isinstance(verdict, CarriedOut) else []
+        if found != expected:
+            what = "missing" if not found else "differs" if expected else "unexpected"
+            must, is_ = (", ".join(map(_grant_told, grants)) or "no entry" for grants in (expected, found))
+            account = (record.key or b"")[:_LONGEST_KEY].decode(errors="replace")
+            self._drift.add(
+                Difference("ledger", account, self._plan.partition, what, must, is_, span.topic, record.offset)
+            )
+
     def _charge_of_nothing(self, charge: ShownCharge) -> None:
         usage = self._plan.usage
         if usage.compared <= charge.offset < usage.end:
@@ -175,6 +195,10 @@ class EventAudit:
                 kind, charge.account, self._plan.partition, what, expected, found, topic, charge.offset, charge.id
             )
         )
+
+
+def _grant_told(grant: CarriedOut) -> str:
+    return told({"grant": grant.grant, "credits": format_credits(grant.microcredits)})
 
 
 def _merged(log: Log, plan: Plan) -> Iterator[tuple[int, Span, Message]]:

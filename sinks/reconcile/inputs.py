@@ -15,6 +15,8 @@ from schemas.command import Grant, TopUp
 from schemas.command_check import problems
 from schemas.credits import QUANTITY_MICROS_PER_UNIT, parse_micros
 from schemas.partitioning import partition_of
+from schemas.plan_command import ActivatePlan, ChangePlan
+from schemas.rate_card import DEFAULT_LINE
 from schemas.usage import LARGEST_EVENT_BYTES, LARGEST_QUANTITY
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +55,15 @@ class Gift(NamedTuple):
     time_us: int
     microcredits: int
     data: Grant | TopUp
+
+
+class Told(NamedTuple):
+    """A command of another kind: what it does is the ledger's to say. `line` is the one that its plan prices by."""
+
+    account: str
+    source: str
+    id: str
+    line: str
 
 
 class _UsageEnvelope(Struct):
@@ -101,7 +112,7 @@ def read_usage(record: InputRecord) -> Usage | None:
     )
 
 
-def read_command(record: InputRecord) -> Gift | None:
+def read_command(record: InputRecord) -> Gift | Told | None:
     """The command of a record, or None where it is none that may be carried out."""
     value = record.value
     if value is None or len(value) > LARGEST_EVENT_BYTES:
@@ -113,16 +124,16 @@ def read_command(record: InputRecord) -> Gift | None:
         if _says_something_twice(value):
             return None
         data = command.data
-        if not isinstance(data, Grant | TopUp):
-            # Agreed, and refused by the worker.
-            return None
         if problems(command):
             return None
-        microcredits = parse_micros(data.credits)
+        microcredits = parse_micros(data.credits) if isinstance(data, Grant | TopUp) else 0
     except _UNREADABLE:
         return None
     if record.key != command.subject.encode():
         return None
+    if not isinstance(data, Grant | TopUp):
+        line = data.plan.rate_card_line if isinstance(data, ActivatePlan | ChangePlan) else DEFAULT_LINE
+        return Told(command.subject, command.source, command.id, line)
     time_us = microseconds(command.time)
     return Gift(command.subject, command.source, command.id, time_us, microcredits, data)
 

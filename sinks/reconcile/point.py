@@ -53,7 +53,7 @@ def await_sink(log: Log, topics: TopicNames, partition: int, wait_seconds: float
     SinkBehindError after `wait_seconds`, with what is behind by how much.
     """
     deadline = time.monotonic() + wait_seconds
-    outputs = (topics.charges, topics.rollups, topics.dead_letters, topics.balances_changelog)
+    outputs = (topics.charges, topics.rollups, topics.dead_letters, topics.balances_changelog, topics.ledger)
     ends = {topic: log.bounds(topic, partition) for topic in outputs}
     said = ""
     while behind := _behind(log, ends, partition):

@@ -54,14 +54,22 @@ class _Known(NamedTuple):
 
 
 class Prices:
-    """Every card of the default line, and who could know it when."""
+    """Every card of a line, and who could know it when."""
 
-    def __init__(self, rows: Iterable[CardRow]) -> None:
-        usable = [row for row in rows if row.card.line == DEFAULT_LINE and not problems(row.card)]
+    def __init__(self, rows: Iterable[CardRow], line: str = DEFAULT_LINE) -> None:
+        self._rows = list(rows)
+        self._others: dict[str, Prices] = {}
+        usable = [row for row in self._rows if row.card.line == line and not problems(row.card)]
         changes = {_published_ms(row) for row in usable} | {row.written_ms for row in usable if row.card.withdrawn}
         self._moments = sorted({_ALWAYS_MS, *changes})
         self._known = [_known(moment, usable) for moment in self._moments]
         self._costs: dict[tuple[str, str, int], Answer] = {}
+
+    def of_line(self, line: str) -> "Prices":
+        """The prices of another line."""
+        if line not in self._others:
+            self._others[line] = Prices(self._rows, line)
+        return self._others[line]
 
     def answers(self, usage: Usage, appended_ms: int) -> list[Answer]:
         """What the event may cost, by what was known when it was appended or any time later, in that order."""

@@ -15,6 +15,7 @@ from schemas.topics import TopicNames
 from sinks.reconcile.books import Books
 from sinks.reconcile.drift import Drift
 from sinks.reconcile.events import EventAudit
+from sinks.reconcile.ledger import compare_ledger, compare_payments
 from sinks.reconcile.log import Log
 from sinks.reconcile.plan import Asked, Plan, Planner
 from sinks.reconcile.point import await_sink, read_cards, read_progress
@@ -38,7 +39,7 @@ class PartitionResult(Struct, frozen=True, kw_only=True):
     """What was compared of one partition: rows of each kind, append times in milliseconds, offsets of usage.events.
 
     `changed_*` counts rows that a later checkpoint wrote meanwhile, which the next run compares.
-    `balances_by` is inputs, differences or nothing.
+    `balances_by` is inputs, differences or nothing, `ledgers` counts accounts whose entries were summed.
     """
 
     partition: int
@@ -57,6 +58,7 @@ class PartitionResult(Struct, frozen=True, kw_only=True):
     balances: int = 0
     changed_balances: int = 0
     balances_by: str = "nothing"
+    ledgers: int = 0
     drift: dict[str, int] = {}
     notes: tuple[str, ...] = ()
 
@@ -122,16 +124,20 @@ class Reconciliation:
         audit.run(log, self._teller(plan))
         recomputed = audit.recomputed
         between = (progress.version, newest.version)
-        rollups = compare_rollups(recomputed.rollups, shown_rollups, between, partition, self.drift)
+        entries = view.entries(progress.version)
+        corrected = {name for name, sums in entries.items() if sums.refunded or sums.repriced}
+        rollups = compare_rollups(recomputed.rollups, shown_rollups, between, corrected, partition, self.drift)
         balances = table.compare(partition, self.drift)
+        ledger = compare_ledger(table, entries, partition, self.drift)
+        compare_payments(view, plan.usage, partition, self.drift)
         balances_by = "nothing"
         if plan.reaches_progress and plan.is_whole:
             balances_by = "inputs"
-            compare_table_whole(table, books.accounts, partition, self.drift)
+            compare_table_whole(table, books.accounts, entries, partition, self.drift)
         elif plan.reaches_progress:
             balances_by = "differences"
             charged_before = view.charged_before(plan.usage.since_ms, plan.usage.compared)
-            compare_table_by_differences(table, charged_before, recomputed, partition, self.drift)
+            compare_table_by_differences(table, charged_before, recomputed, entries, partition, self.drift)
         return PartitionResult(
             partition=partition,
             account=account,
@@ -149,6 +155,7 @@ class Reconciliation:
             balances=balances.rows,
             changed_balances=balances.changed,
             balances_by=balances_by,
+            ledgers=ledger.rows,
             notes=(*plan.notes, *_said_of_balances(plan)),
         )
 
@@ -192,6 +199,6 @@ def _said_of_balances(plan: Plan) -> tuple[str, ...]:
     elif not plan.is_whole:
         said = (
             "charged credits, events and messages of balances are compared with what ClickHouse charged before the "
-            "range and what was recomputed in it; granted credits with the worker's table alone"
+            "range and what was recomputed in it; all other totals with the ledger's entries"
         )
     return (f"partition {plan.partition}: {said}",) if said else ()

@@ -12,7 +12,12 @@ from sinks.refusals import judged
 RollupKey = tuple[str, int, str, str, str]
 """Account, hour since 1970, channel, agent, node."""
 
-_SETTINGS = {"max_bytes_before_external_sort": 1 << 30, "max_block_size": 8192}
+_SETTINGS = {
+    "max_bytes_before_external_sort": 1 << 30,
+    "max_bytes_before_external_group_by": 1 << 30,
+    "max_block_size": 8192,
+}
+AMOUNTS = 11
 # Rows of topics that were made again have the same offsets, and are older: hence ingested_at.
 _CHARGES = """
 SELECT offset, account, source, id, agent, conversation, channel, node, quantity, credits, messages, rate_card,
@@ -40,11 +45,57 @@ WHERE kafkaMurmurHash(account) % {partitions:UInt32} = {partition:UInt32}
 GROUP BY account, hour, channel, agent, node"""
 
 _BALANCES = """
-SELECT account, granted_credits, charged_credits, events, messages, grants,
-    toUnixTimestamp64Milli(opened_at), toUnixTimestamp64Milli(updated_at), version
+SELECT account, granted_credits, burned_credits, expired_credits, voided_credits, held_credits, charged_credits,
+    refunded_credits, owed_credits, billed_credits, balance_credits, remaining_credits, events, messages, grants,
+    sequence, head, toUnixTimestamp64Milli(opened_at), toUnixTimestamp64Milli(updated_at), version
 FROM balances FINAL
 WHERE kafkaMurmurHash(account) % {partitions:UInt32} = {partition:UInt32}
     AND ({account:String} = '' OR account = {account:String})"""
+
+# Entries are never changed: those of later checkpoints than the table's are left out.
+_ENTRIES = """
+SELECT account, count(), max(sequence), argMax(hash, sequence), argMax(balance_credits, sequence),
+    sum(lot_credits), sum(owed_credits), sum(billed_credits),
+    sumIf(lot_credits, kind = 'granted'),
+    -sumIf(lot_credits, kind IN ('burned', 'repaid', 'refunded')) - sumIf(owed_credits, kind = 'void_owed'),
+    -sumIf(lot_credits, kind IN ('expired', 'expiry_reversed')),
+    sumIf(owed_credits, kind = 'void_owed') - sumIf(lot_credits, kind = 'voided'),
+    sumIf(lot_credits - owed_credits - billed_credits, kind = 'refunded'),
+    sumIf(owed_credits + billed_credits - lot_credits, kind IN ('burned', 'owed', 'billed')),
+    sumIf(owed_credits + billed_credits - lot_credits, kind IN ('burned', 'owed', 'billed') AND cause != 'event')
+FROM ledger FINAL
+WHERE partition = {partition:UInt32} AND version <= {version:UInt64}
+    AND ({account:String} = '' OR account = {account:String})
+GROUP BY account"""
+
+_UNPAID = """
+SELECT offset, account, sum(cost), sum(paid)
+FROM (
+    SELECT offset, account, credits AS cost, toDecimal128(0, 6) AS paid
+    FROM charges FINAL
+    WHERE partition = {partition:UInt32} AND offset >= {first:UInt64} AND offset < {end:UInt64}
+        AND ingested_at >= fromUnixTimestamp64Milli({since_ms:Int64})
+        AND ({account:String} = '' OR account = {account:String})
+    UNION ALL
+    SELECT offset, account, toDecimal128(0, 6) AS cost, owed_credits + billed_credits - lot_credits AS paid
+    FROM ledger FINAL
+    WHERE partition = {partition:UInt32} AND offset >= {first:UInt64} AND offset < {end:UInt64}
+        AND cause = 'event' AND kind IN ('burned', 'owed', 'billed')
+        AND ingested_at >= fromUnixTimestamp64Milli({since_ms:Int64})
+        AND ({account:String} = '' OR account = {account:String})
+)
+GROUP BY offset, account
+HAVING sum(cost) != sum(paid)
+ORDER BY offset"""
+
+_GRANTS = """
+SELECT offset, account, lot, lot_credits
+FROM ledger FINAL
+WHERE partition = {partition:UInt32} AND offset >= {first:UInt64} AND offset < {end:UInt64}
+    AND cause = 'command' AND kind = 'granted'
+    AND ingested_at >= fromUnixTimestamp64Milli({since_ms:Int64})
+    AND ({account:String} = '' OR account = {account:String})
+ORDER BY offset, sequence"""
 
 _OLDER = """
 SELECT count()
@@ -78,16 +129,49 @@ class ShownCharge(NamedTuple):
 
 
 class ShownBalance(NamedTuple):
-    """A balance as an analyst sees it."""
+    """A balance as an analyst sees it; the first eleven are microcredits."""
 
     granted: int
+    burned: int
+    expired: int
+    voided: int
+    held: int
     charged: int
+    refunded: int
+    owed: int
+    billed: int
+    balance: int
+    remaining: int
     events: int
     messages: int
     grants: int
+    sequence: int
+    head: str
     opened_at_ms: int
     updated_at_ms: int
     version: int
+
+
+class ShownEntries(NamedTuple):
+    """What an account's entries come to: from `balance` on in microcredits.
+
+    `paid` is what usage and repricing burned, owed and billed, `repriced` the part of it that no event caused.
+    """
+
+    entries: int
+    sequence: int
+    head: str
+    balance: int
+    held: int
+    owed: int
+    billed: int
+    granted: int
+    burned: int
+    expired: int
+    voided: int
+    refunded: int
+    paid: int
+    repriced: int
 
 
 class ShownRollup(NamedTuple):
@@ -130,9 +214,26 @@ class ClickHouseView:
     def balances(self) -> dict[str, ShownBalance]:
         """Every account."""
         return {
-            account: ShownBalance(_micros(granted), _micros(charged), *rest)
-            for account, granted, charged, *rest in self._rows(_BALANCES)
+            account: ShownBalance._make([*map(_micros, totals[:AMOUNTS]), *totals[AMOUNTS:]])
+            for account, *totals in self._rows(_BALANCES)
         }
+
+    def entries(self, version: int) -> dict[str, ShownEntries]:
+        """Sums of every account's entries up to that checkpoint."""
+        return {
+            account: ShownEntries(entries, sequence, head, *map(_micros, sums))
+            for account, entries, sequence, head, *sums in self._rows(_ENTRIES, version=version)
+        }
+
+    def unpaid(self, since_ms: int, first: int, end: int) -> Iterator[tuple[int, str, int, int]]:
+        """Events whose entries do not come to what they cost: offset, account, cost and what the entries come to."""
+        for offset, account, cost, paid in self._rows(_UNPAID, since_ms=since_ms, first=first, end=end):
+            yield offset, account, _micros(cost), _micros(paid)
+
+    def grants(self, since_ms: int, first: int, end: int) -> Iterator[tuple[int, str, str, int]]:
+        """What commands granted: offset, account, lot and microcredits."""
+        for offset, account, lot, granted in self._rows(_GRANTS, since_ms=since_ms, first=first, end=end):
+            yield offset, account, lot, _micros(granted)
 
     def has_older_charges(self, since_ms: int) -> bool:
         """Whether usage was booked before that time, in a log that is no more."""

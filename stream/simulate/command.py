@@ -33,7 +33,7 @@ the card's effective_at and line are not looked at. Where an installation has se
 whose charges are meant. The time is that of the events. Nothing is published, and nothing is written.
 
 Charges are read from ClickHouse if any setting CREDITSTREAM_CLICKHOUSE_* is given, else from credits.charges, which
-retains them for 7 days; --source decides otherwise. The output says which, and from when on that is complete.
+retains them for 97 days; --source decides otherwise. The output says which, and from when on that is complete.
 
 Exit codes: 0 done, 1 it failed, 2 a setting, an argument or the card cannot be used, 3 done, and the card does not
 price all of it: those charges are left out of the rows, and told by node.

@@ -1,4 +1,4 @@
-"""What the inputs demand, and what Kafka and ClickHouse show, with charges as fingerprints: millions of them fit."""
+"""What the inputs demand, and what Kafka and ClickHouse show, charges and entries as fingerprints: millions fit."""
 
 import multiprocessing
 from array import array
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from heapq import merge
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from clickhouse_connect.driver import Client
@@ -18,11 +18,11 @@ from schemas.codec import decode_dead_letter
 from schemas.topics import TopicNames
 from tests.integration.system import PARTITIONS
 from tests.simulation.observed import Observed, read_outputs, read_topic
-from tests.simulation.oracle import OracleSettings, RawRecord, book_partition, expect
+from tests.simulation.oracle import OracleSettings, RawRecord, book_partition, expect, named_events
 from tests.simulation.oracle_clickhouse import read_clickhouse
 from tests.simulation.oracle_kafka import read_input, read_rate_cards
 from tests.simulation.oracle_prices import read_cards
-from tests.simulation.oracle_records import ChargeFacts, Expected, Identity, Place
+from tests.simulation.oracle_records import ChargeFacts, EntryFacts, EntryKey, Expected, Identity, Place
 
 _IN_PROCESSES_ABOVE = 300_000
 _PROCESSES = 2
@@ -37,6 +37,15 @@ SELECT bitOr(bitShiftLeft(toUInt64(partition), 48), toUInt64(offset)),
         toString(toInt64(quantity * 1000000)), toString(toInt64(credits * 1000000)), toString(messages), rate_card,
         toString(toUnixTimestamp64Micro(occurred_at))))
 FROM {database:Identifier}.charges FINAL"""
+
+_ENTRIES = """
+SELECT account, count(), groupBitXor(xxHash64(concatWithSeparator('\\0', toString(sequence), kind, lot,
+    toString(toInt64(lot_credits * 1000000)), toString(toInt64(owed_credits * 1000000)),
+    toString(toInt64(billed_credits * 1000000)), toString(toInt64(balance_credits * 1000000)),
+    if(cause = 'clock', '', concat(source, '/', id)), rate_card, toString(toUInt8(late)),
+    toString(toUnixTimestamp64Micro(occurred_at)), toString(toUnixTimestamp64Milli(ingested_at)))))
+FROM {database:Identifier}.ledger FINAL
+GROUP BY account"""
 
 
 class ChargeMarks(dict[Identity, ChargeFacts]):
@@ -61,10 +70,28 @@ class ChargeMarks(dict[Identity, ChargeFacts]):
         return ChargeMarks, (), vars(self)
 
 
+class EntryMarks(dict[EntryKey, EntryFacts]):
+    """Takes entries as a dictionary would, and keeps of each account how many there are, and one fingerprint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_account: dict[str, tuple[int, int]] = {}
+
+    def __setitem__(self, key: EntryKey, facts: EntryFacts) -> None:
+        count, print_ = self.of_account.get(key.account, (0, 0))
+        said = "\0".join(map(str, (key.sequence, *facts[:8], int(facts.is_late), *facts[9:])))
+        self.of_account[key.account] = (count + 1, print_ ^ xxh64_intdigest(said.encode()))
+
+    def __reduce__(self) -> tuple[type["EntryMarks"], tuple[()], dict[str, Any]]:
+        """A dictionary's own way would leave the marks out."""
+        return EntryMarks, (), vars(self)
+
+
 @dataclass
 class CompactExpected(Expected):
     """What the oracle demands, and how many records of usage it read."""
 
+    entries: EntryMarks = field(default_factory=EntryMarks)
     charges: ChargeMarks = field(default_factory=ChargeMarks)
     usage_records: int = 0
 
@@ -73,6 +100,7 @@ class CompactExpected(Expected):
 class CompactShown(Observed):
     """What Kafka or ClickHouse shows."""
 
+    entries: EntryMarks = field(default_factory=EntryMarks)
     charges: ChargeMarks = field(default_factory=ChargeMarks)
 
 
@@ -89,7 +117,18 @@ def shown_by_kafka(servers: str, topics: TopicNames, events: int) -> CompactShow
 def shown_by_clickhouse(client: Client, database: str) -> CompactShown:
     """What an analyst sees."""
     figures = read_clickhouse(client, database, charges=False)
-    shown = CompactShown(figures.balances, figures.rollups, ChargeMarks(), figures.conversations, figures.dead_letters)
+    shown = CompactShown(
+        balances=figures.balances,
+        lots=figures.lots,
+        alerts=figures.alerts,
+        refills=figures.refills,
+        bills=figures.bills,
+        rollups=figures.rollups,
+        conversations=figures.conversations,
+        dead_letters=figures.dead_letters,
+    )
+    with client.query_rows_stream(_ENTRIES, parameters={"database": database}) as rows:
+        shown.entries.of_account = {account: (count, print_) for account, count, print_ in rows}
     with client.query_column_block_stream(_CHARGES, parameters={"database": database}) as blocks:
         for places, prints in blocks:
             shown.charges.places.extend(places)
@@ -112,6 +151,11 @@ def _by_partition(
 def _add(total: CompactExpected | CompactShown, part: CompactExpected | CompactShown) -> None:
     """Partitions share no account, so no row of one is in the other."""
     total.balances.update(part.balances)
+    total.lots.update(part.lots)
+    total.entries.of_account.update(part.entries.of_account)
+    total.alerts.update(part.alerts)
+    total.refills.update(part.refills)
+    total.bills.update(part.bills)
     total.rollups.update(part.rollups)
     total.conversations |= part.conversations
     total.dead_letters.update(part.dead_letters)
@@ -121,6 +165,7 @@ def _add(total: CompactExpected | CompactShown, part: CompactExpected | CompactS
         total.usage_records += part.usage_records
     elif isinstance(total, CompactShown) and isinstance(part, CompactShown):
         total.doubled += part.doubled
+        total.broken += part.broken
 
 
 def _expected_of(servers: str, topics: TopicNames, partitions: Sequence[int]) -> CompactExpected:
@@ -133,13 +178,14 @@ def _expected_of(servers: str, topics: TopicNames, partitions: Sequence[int]) ->
             expected.usage_records += 1
             yield record
 
-    commands = read_input(servers, topics, "commands", partitions)
+    commands = list(read_input(servers, topics, "commands", partitions))
     usage = counted(read_input(servers, topics, "usage", partitions))
     if len(partitions) > 1:
         expect([*commands, *usage], cards, settings, expected)
     else:
         # Millions: they are booked as they are read.
-        book_partition(merge(commands, usage, key=_append_time), expected, read_cards(cards), settings)
+        merged, remembers = merge(commands, usage, key=_append_time), named_events(commands)
+        book_partition(merged, expected, read_cards(cards), settings, remembers=remembers)
     return expected
 
 

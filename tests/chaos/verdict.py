@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from tests.chaos.figures import ChargeMarks, CompactExpected, CompactShown, Marks
+from tests.chaos.figures import ChargeMarks, CompactExpected, CompactShown, EntryMarks, Marks
 from tests.simulation.oracle import differences
 from tests.simulation.oracle_records import Figures
 
@@ -14,7 +14,7 @@ _MOST_NAMED = 10
 
 
 class Verdict(Struct, frozen=True):
-    """`drift` sums, in microcredits, how far each balance and each rollup is off; `found` says it in lines."""
+    """`drift` sums, in microcredits, how far what remains and each rollup is off; `found` says it in lines."""
 
     accepted: int
     lost: int
@@ -29,10 +29,12 @@ class Verdict(Struct, frozen=True):
 
 def judge(expected: CompactExpected, shown: CompactShown, where: str) -> Verdict:
     """What is shown there against what the oracle expects."""
-    # Charges are told apart by their marks: the dictionaries of both are empty.
+    # Charges and entries are told apart by their marks: their dictionaries are empty.
     found = differences(expected, shown)
     lost, doubled, lines = _charges(expected.charges, shown.charges)
     found += lines
+    found += _entries(expected.entries, shown.entries)
+    found += shown.broken[:_MOST_NAMED]
     if shown.doubled:
         found.append(f"written twice: {[str(place) for place in shown.doubled[:_MOST_NAMED]]}")
     lost += len(expected.dead_letters.keys() - shown.dead_letters.keys())
@@ -69,6 +71,14 @@ def _charges(expected: ChargeMarks, shown: ChargeMarks) -> tuple[int, int, list[
     return len(lost), len(unexpected), lines
 
 
+def _entries(expected: EntryMarks, shown: EntryMarks) -> list[str]:
+    """Accounts whose entries are not what they must be."""
+    wanted, found = expected.of_account, shown.of_account
+    wrong = sorted(account for account in wanted.keys() | found.keys() if wanted.get(account) != found.get(account))
+    told = [f"{account} has {found.get(account, (0, 0))[0]}, not {wanted.get(account, (0, 0))[0]}" for account in wrong]
+    return [f"entries of {len(wrong)} accounts are not as expected: {', '.join(told[:_MOST_NAMED])}"] if wrong else []
+
+
 def _named(what: str, places: Marks) -> list[str]:
     named = [f"{int(place) >> 48}@{int(place) & (1 << 48) - 1}" for place in places[:_MOST_NAMED]]
     return [f"{len(places)} {what}: partition@offset {', '.join(named)}"] if len(places) else []
@@ -84,7 +94,7 @@ def _off(expected: Mapping[Any, Any], shown: Mapping[Any, Any], amount: Any) -> 
 
 
 def _remaining(totals: Any) -> int:
-    return totals.granted - totals.charged if totals else 0
+    return totals.remaining if totals else 0
 
 
 def _cost(totals: Any) -> int:

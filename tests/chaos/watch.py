@@ -21,7 +21,17 @@ class Watch:
 
     def __init__(self, servers: str, topics: TopicNames) -> None:
         self._inputs = (topics.usage_events, topics.commands)
-        self._outputs = (topics.charges, topics.rollups, topics.balances_changelog, topics.dead_letters)
+        self._outputs = (
+            topics.charges,
+            topics.rollups,
+            topics.balances_changelog,
+            topics.lots_changelog,
+            topics.ledger,
+            topics.alerts,
+            topics.refill_requests,
+            topics.bills,
+            topics.dead_letters,
+        )
         self._durable: Ends = {}
         self._claims = 0
         self._group = f"{topics.prefix}{topics.app}"

@@ -137,9 +137,10 @@ class System:
         return read_outputs(self.kafka.bootstrap_servers, self.topics, PARTITIONS)
 
     def assert_exact(self) -> Expected:
-        """Balances, rollups, charges and dead letters in Kafka equal the oracle's, and nothing is there twice."""
+        """The ledger, rollups, charges and dead letters in Kafka equal the oracle's, and nothing is there twice."""
         expected, outputs = self.expected(), self.outputs()
         assert outputs.doubled == []
+        assert outputs.broken == []
         assert differences(expected, outputs) == []
         return expected
 

@@ -218,7 +218,15 @@ def test_rule_12_a_take_over_begins_new_segments_and_restores_no_rollups(ledger:
         for row in decode_rollups(message.value() or b"").rows:
             rows[row.segment] = max(row, rows.get(row.segment, row), key=lambda each: each.version)
     assert [row.events for _, row in sorted(rows.items())] == [3, 3, 3]
-    assert restored == {ledger.names.balances_changelog, ledger.names.commands_changelog, ledger.names.dedup_log}
+    names = ledger.names
+    assert names.rollups not in restored
+    assert restored == {
+        names.balances_changelog,
+        names.lots_changelog,
+        names.corrections_changelog,
+        names.commands_changelog,
+        names.dedup_log,
+    }
 
 
 @pytest.mark.parametrize("ended", ["stopped", "crashed"])

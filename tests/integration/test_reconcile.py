@@ -14,7 +14,8 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from producers.workload_settings import WorkloadSettings
-from schemas.codec import decode_balance, encode_packed
+from schemas.account import BalanceRow
+from schemas.codec import encode_packed
 from schemas.settings import load_settings
 from schemas.topics import TopicNames
 from sinks.__main__ import main
@@ -140,6 +141,9 @@ def test_every_row_that_was_altered_is_found_and_no_other(booked: Reconciled) ->
     late = booked.one("SELECT partition, offset FROM dead_letters WHERE reason = 'older_than_dedup_window' LIMIT 1")
     rollup = "SELECT account, hour, channel, agent, node FROM rollups WHERE credits > 0 ORDER BY account {} LIMIT 1"
     summed, unsummed = booked.one(rollup.format("ASC")), booked.one(rollup.format("DESC"))
+    spoilt = "', '".join(row.account for row in rows_to_spoil(booked, 7))
+    given = "kind = 'granted' AND cause = 'command'"
+    unlike, grant = booked.one(f"SELECT account, lot FROM ledger WHERE {given} AND account NOT IN ('{spoilt}') LIMIT 1")  # noqa: S608
     hourly = "(account, hour, channel, agent, node) = ('{}', '{:%Y-%m-%d %H:%M:%S}', '{}', '{}', '{}')"
     with (
         booked.spoilt(
@@ -165,6 +169,9 @@ def test_every_row_that_was_altered_is_found_and_no_other(booked: Reconciled) ->
             f"ALTER TABLE balances DELETE WHERE account = '{lost.account}'",
             copied("balances", "version + 1 AS version", f"account = '{later.account}'"),
         ),
+        booked.spoilt(
+            "ledger", f"ALTER TABLE ledger DELETE WHERE account = '{unlike}' AND lot = '{grant}' AND {given}"
+        ),
     ):
         report = booked.reconcile()
     found = sorted((each["kind"], each["account"], each["what"].partition(":")[0]) for each in report["first"])
@@ -180,6 +187,11 @@ def test_every_row_that_was_altered_is_found_and_no_other(booked: Reconciled) ->
             ("balances", poorer.account, "differs"),
             ("balances", lost.account, "missing"),
             ("balances", later.account, "of no checkpoint"),
+            ("ledger", gone.account, "differs"),
+            ("ledger", dearer.account, "differs"),
+            ("ledger", doubled.account, "differs"),
+            ("ledger", unlike, "missing"),
+            ("ledger", unlike, "differs"),
         ]
     )
     assert sorted(letters) == sorted([(letter[1], "missing"), (late[1], "differs")])
@@ -196,8 +208,8 @@ def rewritten(scene: Reconciled, account: str) -> Iterator[None]:
     rows = read_topic(servers, topics.balances_changelog, PARTITIONS)
     (*_, row) = [each for each in rows if each.key() == account.encode()]
     value = row.value() or b""
-    altered = decode_balance(value)
-    altered.charged_microcredits += 1
+    altered = msgspec.msgpack.decode(value, type=BalanceRow)
+    altered.taken += 1
     producer = Producer({"bootstrap.servers": servers})
     for written in (encode_packed(altered), value):
         producer.produce(topics.balances_changelog, written, row.key(), row.partition() or 0)
@@ -248,7 +260,10 @@ def test_it_compares_while_events_flow_and_says_what_a_cut_log_leaves(
         assert worker.stop() == 0
         with rewritten(scene, "account-1"):
             found = scene.reconcile()["first"]
-        assert [(each["kind"], each["account"]) for each in found] == [("balances_changelog", "account-1")]
+        assert sorted((each["kind"], each["account"]) for each in found) == [
+            ("balances_changelog", "account-1"),
+            ("ledger", "account-1"),
+        ]
         cut = scene.one("SELECT max(offset) FROM charges WHERE partition = 0")[0] // 2
         admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
         beginning = TopicPartition(topics.usage_events, 0, cut)

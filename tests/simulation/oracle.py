@@ -5,19 +5,22 @@ reads a cluster, `read_clickhouse` what an analyst sees, `differences` compares 
 `python -m tests.simulation.oracle --bootstrap HOST:PORT --clickhouse HOST:PORT` does it all.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
 from heapq import merge
 from itertools import groupby
 
+from tests.simulation.ledger_oracle.records import EventName
 from tests.simulation.oracle_books import Books
 from tests.simulation.oracle_clickhouse import read_clickhouse
-from tests.simulation.oracle_differences import differences
+from tests.simulation.oracle_differences import TABLES, differences, rows_of
 from tests.simulation.oracle_json import Rejected
 from tests.simulation.oracle_kafka import read_all, read_rate_cards
 from tests.simulation.oracle_prices import Card, read_cards
 from tests.simulation.oracle_records import Expected, Figures, OracleSettings, Place, RawRecord
 
 __all__ = [
+    "TABLES",
     "Expected",
     "Figures",
     "OracleSettings",
@@ -27,9 +30,11 @@ __all__ = [
     "differences",
     "expect",
     "merged",
+    "named_events",
     "read_all",
     "read_clickhouse",
     "read_rate_cards",
+    "rows_of",
 ]
 
 
@@ -47,18 +52,38 @@ def expect(
     expected = Expected() if expected is None else expected
     cards = read_cards(rate_cards)
     ordered = sorted(records, key=lambda record: record.partition)
+    remembers = named_events(record for record in ordered if record.topic_kind == "commands")
     for _, of_partition in groupby(ordered, key=lambda record: record.partition):
-        book_partition(merged(list(of_partition)), expected, cards, settings, until_ms)
+        in_order = merged(list(of_partition))
+        book_partition(in_order, expected, cards, settings, until_ms=until_ms, remembers=remembers)
     return expected
 
 
 def book_partition(
-    records: Iterable[RawRecord], expected: Expected, cards: list[Card], settings: OracleSettings, until_ms: int = 0
+    records: Iterable[RawRecord],
+    expected: Expected,
+    cards: list[Card],
+    settings: OracleSettings,
+    *,
+    until_ms: int = 0,
+    remembers: Callable[[EventName], bool] | None = None,
 ) -> None:
     """Add one partition's records, in the order in which they are booked, to what is expected."""
-    books = Books(expected, cards, settings)
+    books = Books(expected, cards, settings, remembers)
     book_on(books, records)
     books.rest(until_ms)
+
+
+def named_events(commands: Iterable[RawRecord]) -> Callable[[EventName], bool]:
+    """Tells whether an event is one that these void or reprice: of no other event the pieces are needed again."""
+    named: set[tuple[str, str]] = set()
+    for record in commands:
+        try:
+            event = json.loads(record.value or b"")["data"]["event"]
+            named.add((event["source"], event["id"]))
+        except (ValueError, RecursionError, KeyError, TypeError, IndexError):
+            continue
+    return lambda event: (event.source, event.id) in named
 
 
 def book_on(books: Books, records: Iterable[RawRecord]) -> None:

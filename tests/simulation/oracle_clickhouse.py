@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from clickhouse_connect.driver import Client
 
-from tests.simulation.oracle_clickhouse_ledger import micros, read_ledger
+from tests.simulation.oracle_clickhouse_ledger import read_ledger
 from tests.simulation.oracle_records import (
     ChargeFacts,
     ConversationKey,
@@ -44,7 +45,7 @@ ORDER BY topic, partition, offset, reason"""
 def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> Figures:
     """The figures as an analyst sees them: replaced and deleted rows are gone, segments are summed.
 
-    Without `charges` these and the ledger's entries are left out: there may be millions.
+    Without `charges` these are left out, and the entries of the ledger: there may be millions.
     """
 
     def rows(query: str) -> Iterator[Any]:
@@ -54,11 +55,11 @@ def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> F
     shown = Figures()
     read_ledger(rows, shown, entries=charges)
     for *key, events, messages, quantity, cost in rows(_ROLLUPS):
-        shown.rollups[RollupKey(*key)] = RollupTotals(events, messages, micros(quantity), micros(cost))
+        shown.rollups[RollupKey(*key)] = RollupTotals(events, messages, _micros(quantity), _micros(cost))
     for account, source, event_id, *charge in rows(_CHARGES) if charges else ():
         facts = ChargeFacts(*charge)
         shown.charges[Identity(account, source, event_id)] = facts._replace(
-            quantity_micros=micros(charge[4]), cost=micros(charge[5])
+            quantity_micros=_micros(charge[4]), cost=_micros(charge[5])
         )
     for account, day, agent, conversation in rows(_CONVERSATIONS):
         shown.conversations.add(ConversationKey(account, (day - _EPOCH).days, agent, conversation))
@@ -67,3 +68,7 @@ def read_clickhouse(client: Client, database: str, *, charges: bool = True) -> F
         before = shown.dead_letters.get(place)
         shown.dead_letters[place] = reason if before is None else f"{before}, {reason}"
     return shown
+
+
+def _micros(value: Decimal) -> int:
+    return int(value.scaleb(6))

@@ -1,9 +1,9 @@
-"""Reads what ClickHouse shows of the ledger into the oracle's figures: accounts, lots, entries, and what was told."""
+"""Reads what ClickHouse shows of the ledger: accounts, lots, entries, and what people were told."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from datetime import date, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from tests.simulation.oracle_records import (
@@ -19,88 +19,91 @@ from tests.simulation.oracle_records import (
     RefillFacts,
 )
 
-Rows = Callable[[str], Iterable[Any]]
-_EPOCH = date(1970, 1, 1)
-_MILLISECOND = timedelta(milliseconds=1)
+Rows = Callable[[str], Iterator[Any]]
 
-# The columns are in the order of the figures' fields.
 _BALANCES = """
-SELECT account, open_bill, granted_credits, charged_credits, events, messages, grants,
-    burned_credits, expired_credits, voided_credits, refunded_credits, owed_credits, billed_credits, held_credits,
-    remaining_credits, sequence, mode, plan, next_plan, ends,
-    if(plan = '', 0, ifNull(toUnixTimestamp64Milli(period_start), 0)),
-    if(plan = '', 0, ifNull(toUnixTimestamp64Milli(period_end), 0)),
-    if(plan = '', 0, overage_credits), 0, gate_closed,
-    beyond_events, beyond_credits, leaked_events, leaked_credits,
-    multiIf(isNull(refill_credits), '', refill = '', 'idle', refill)
+SELECT account, granted_credits, charged_credits, events, messages, grants, burned_credits, expired_credits,
+    voided_credits, refunded_credits, owed_credits, billed_credits, held_credits, remaining_credits, sequence, mode,
+    plan, next_plan, ends,
+    if(plan = '', 0, toUnixTimestamp64Milli(assumeNotNull(period_start))),
+    if(plan = '', 0, toUnixTimestamp64Milli(assumeNotNull(period_end))),
+    if(plan = '', 0, overage_credits), open_bill, gate_closed, beyond_events, beyond_credits, leaked_events,
+    leaked_credits, multiIf(refill_threshold_credits IS NULL, '', refill = '', 'idle', refill)
 FROM {database:Identifier}.balances FINAL"""
 
 _LOTS = """
-SELECT account, lot, kind, priority,
-    toUnixTimestamp64Milli(effective_at), ifNull(toUnixTimestamp64Milli(expires_at), 0),
+SELECT account, lot, kind, priority, toUnixTimestamp64Milli(effective_at),
+    if(expires_at IS NULL, 0, toUnixTimestamp64Milli(assumeNotNull(expires_at))),
     granted_credits, rolled_in_credits, spent_credits, expired_credits, voided_credits, rolled_out_credits,
     held_credits, repaid_credits, state = 'voided', payment
 FROM {database:Identifier}.lots FINAL"""
 
-_ENTRIES = """
+_LEDGER = """
 SELECT account, sequence, kind, lot, lot_credits, owed_credits, billed_credits, balance_credits,
     if(cause = 'clock', '', concat(source, '/', id)), rate_card, late,
     toUnixTimestamp64Micro(occurred_at), toUnixTimestamp64Milli(ingested_at)
 FROM {database:Identifier}.ledger FINAL"""
 
 _ALERTS = """
-SELECT account, toUnixTimestamp64Milli(at), alert, threshold, ifNull(level_credits, 0), on_set, delayed
+SELECT account, toUnixTimestamp64Milli(at), toString(alert), threshold, ifNull(level_credits, 0), on_set, delayed
 FROM {database:Identifier}.alerts FINAL"""
 
 _REFILLS = """
 SELECT account, toUnixTimestamp64Milli(at), request, attempt, credits
-FROM {database:Identifier}.refill_requests FINAL"""
+FROM {database:Identifier}.refill_requests FINAL
+ORDER BY account, number, attempt"""
 
 _BILLS = """
-SELECT account, toUnixTimestamp64Milli(period_start), toUnixTimestamp64Milli(period_end), plan, amount_minor,
-    toUnixTimestamp64Milli(line_period_start), price_minor, currency, credits
+SELECT account, toUnixTimestamp64Milli(period_end) AS ends, toUnixTimestamp64Milli(period_start), plan,
+    toUnixTimestamp64Milli(line_period_start), price_minor, currency, credits, amount_minor
 FROM {database:Identifier}.bills FINAL
-ORDER BY account, period_end"""
+ORDER BY account, ends, line"""
 
 
 def read_ledger(rows: Rows, shown: Figures, *, entries: bool) -> None:
-    """Adds it to what is shown; without `entries` these are left out: there may be millions."""
-    for account, bill, *row in rows(_BALANCES):
-        lines = tuple(sorted(_line(*line) for line in bill if line[1]))
-        shown.balances[account] = BalanceTotals._make(_in_micros(row))._replace(bill=lines)
-    for account, lot, *row in rows(_LOTS):
-        shown.lots[LotKey(account, lot)] = LotTotals._make(_in_micros(row))
-    for account, sequence, *row in rows(_ENTRIES) if entries else ():
-        shown.entries[EntryKey(account, sequence)] = EntryFacts._make(_in_micros(row))
-    for account, *row in rows(_ALERTS):
-        shown.alerts.setdefault(account, []).append(AlertFacts._make(_in_micros(row)))
-    for account, *row in rows(_REFILLS):
-        shown.refills.setdefault(account, []).append(RefillFacts._make(_in_micros(row)))
-    for each in (shown.alerts, shown.refills):
-        for facts in each.values():
-            facts.sort()
-    _read_bills(rows, shown)
+    """Adds it to what is shown; entries may be left out: there may be millions."""
+    for account, *totals in rows(_BALANCES):
+        shown.balances[account] = _totals(totals)
+    for account, lot, *facts in rows(_LOTS):
+        amounts = [_micros(each) for each in facts[4:12]]
+        shown.lots[LotKey(account, lot)] = LotTotals._make([*facts[:4], *amounts, bool(facts[12]), facts[13]])
+    for account, sequence, *facts in rows(_LEDGER) if entries else ():
+        effects = [_micros(each) for each in facts[2:6]]
+        shown.entries[EntryKey(account, sequence)] = EntryFacts(*facts[:2], *effects, *facts[6:])
+    for account, at_ms, kind, threshold, level, *told in rows(_ALERTS):
+        shown.alerts.setdefault(account, []).append(AlertFacts(at_ms, kind, threshold, _micros(level), *told))
+    for account, at_ms, request, attempt, credits_ in rows(_REFILLS):
+        asked = RefillFacts(at_ms, request, attempt, _micros(credits_))
+        shown.refills.setdefault(account, []).append(asked)
+    for alerts in shown.alerts.values():
+        alerts.sort()
+    for refills in shown.refills.values():
+        refills.sort()
+    for (account, ends_ms, starts_ms, plan), lines in groupby(rows(_BILLS), key=lambda row: tuple(row[:4])):
+        shown.bills.setdefault(account, []).append(_bill(starts_ms, ends_ms, plan, list(lines)))
 
 
-def _read_bills(rows: Rows, shown: Figures) -> None:
-    lines: defaultdict[tuple[str, int, int, str], list[tuple[BillLine, int]]] = defaultdict(list)
-    for account, start, end, plan, amount, *line in rows(_BILLS):
-        lines[account, start, end, plan].append((BillLine._make(_in_micros(line)), amount))
-    for (account, start, end, plan), of_bill in lines.items():
-        of_bill.sort()
-        told = (tuple(line for line, _ in of_bill), tuple(amount for _, amount in of_bill))
-        shown.bills.setdefault(account, []).append(BillFacts(start, end, plan, *told))
+def _totals(row: list[Any]) -> BalanceTotals:
+    """Decimals are credits; everything else is as it must be."""
+    fields: dict[str, Any] = dict(zip(BalanceTotals._fields, row, strict=True))
+    fields = {name: _micros(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
+    fields["bill"] = tuple(sorted(_open_line(line) for line in fields["bill"] if line[1]))
+    return BalanceTotals(**fields)
 
 
-def _line(day: str, billed: Decimal, price: Decimal, currency: str) -> BillLine:
-    days = date.fromisoformat(day) - _EPOCH
-    return BillLine(days // _MILLISECOND, micros(price), currency, micros(billed))
+def _open_line(line: tuple[str, Decimal, Decimal, str]) -> BillLine:
+    day, credits_, price_minor, currency = line
+    begins = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    return BillLine(int(begins.timestamp()) * 1_000, _micros(price_minor), currency, _micros(credits_))
 
 
-def _in_micros(row: Iterable[Any]) -> list[Any]:
-    return [micros(value) if isinstance(value, Decimal) else value for value in row]
+def _bill(starts_ms: int, ends_ms: int, plan: str, rows: list[Any]) -> BillFacts:
+    lines = sorted(
+        (BillLine(begins_ms, _micros(price), currency, _micros(credits_)), amount)
+        for _, _, _, _, begins_ms, price, currency, credits_, amount in rows
+    )
+    return BillFacts(starts_ms, ends_ms, plan, tuple(line for line, _ in lines), tuple(amount for _, amount in lines))
 
 
-def micros(value: Decimal) -> int:
-    """Credits, quantities and prices in their millionths."""
-    return int(value.scaleb(6))
+def _micros(value: Decimal | int) -> int:
+    return int(Decimal(value).scaleb(6))

@@ -1,4 +1,4 @@
-"""The simulation is worth its time: an engine broken on purpose is found out."""
+"""The simulation is worth its time: an engine or a ledger broken on purpose is found out."""
 
 import logging
 import warnings
@@ -6,12 +6,22 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from schemas.account import Refill
+from schemas.lot import Lot
+from schemas.plan import RefillPolicy
 from stream.dedup_log import DedupLog
 from stream.engine import checkpoint as checkpoints
 from stream.engine.checkpoint import CheckpointWriter, Outcome
 from stream.engine.lane import Batch, Lane
 from stream.engine.partition import Applied, Checkpoint, Partition
 from stream.engine.recovery import Recovery
+from stream.ledger_tables import Lots
+from stream.outputs import Outputs
+from stream.rules.ledger import book as books
+from stream.rules.ledger import clock, refill, thresholds
+from stream.rules.ledger.ledger import Ledger
+from stream.rules.ledger.posting import Posting
+from stream.rules.ledger.sealing import Sealed
 from tests.simulation.sim_schedule import run
 
 MOST_SCHEDULES = 200
@@ -107,4 +117,84 @@ def test_ids_that_never_expire_are_found(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_take_over_of_other_topics_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engine rule 5: offsets of a topic that was made again mean other records."""
     monkeypatch.setattr(Recovery, "_check_topology", lambda *_: None)
+    assert any(run(seed).problems for seed in range(1, MOST_SCHEDULES))
+
+
+def burns_the_newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lots burn by priority and start, whenever they end."""
+    monkeypatch.setattr(books, "burn_order", lambda lot: (lot.priority, -lot.effective_at_ms, 0, lot.id))
+
+
+def fires_timers_after_the_record_at_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record at the very millisecond at which credits end still burns them."""
+    advance = Ledger.advance
+    monkeypatch.setattr(Ledger, "advance", lambda ledger, now_ms: advance(ledger, now_ms - 1))
+
+
+def skips_what_ends_with_a_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends at the instant at which a period does ends after its renewal."""
+    ended = clock._ended
+
+    def ended_but_at_a_tie(posting: Posting) -> list[Lot]:
+        at_tie = posting.row.period_end_ms == posting.now_ms
+        return [lot for lot in ended(posting) if lot.kind in ("plan", "rollover") or not at_tie]
+
+    monkeypatch.setattr(clock, "_ended", ended_but_at_a_tie)
+
+
+def loses_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a checkpoint has many, the last one is gone."""
+    seal = Outputs.seal
+
+    def sealed(outputs: Outputs, entries: Sealed, version: int) -> None:
+        most = len(entries.lines) - 1 if len(entries.lines) > 8 else None
+        seal(outputs, Sealed(entries.previous[:most], entries.lines[:most]), version)
+
+    monkeypatch.setattr(Outputs, "seal", sealed)
+
+
+def asks_twice_for_a_refill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked for is forgotten at once."""
+    ask = refill._ask_if_low
+
+    def ask_and_forget(posting: Posting, policy: RefillPolicy, state: Refill) -> None:
+        ask(posting, policy, state)
+        state.state = "idle"
+
+    monkeypatch.setattr(refill, "_ask_if_low", ask_and_forget)
+
+
+def takes_over_without_lots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a take-over only the lot that is in its account's row is left."""
+    monkeypatch.setattr(Lots, "restore", lambda *_: 0)
+
+
+def tells_a_threshold_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A threshold is armed for good."""
+    tell = thresholds._tell
+
+    def tell_and_arm(posting: Posting, threshold: object, alarm: object, level: int, **more: bool) -> None:
+        tell(posting, threshold, alarm, level, **more)  # type: ignore[arg-type]
+        alarm.armed = True  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(thresholds, "_tell", tell_and_arm)
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        burns_the_newest_first,
+        fires_timers_after_the_record_at_their_time,
+        skips_what_ends_with_a_period,
+        loses_an_entry,
+        asks_twice_for_a_refill,
+        takes_over_without_lots,
+        tells_a_threshold_again,
+    ],
+)
+def test_a_broken_ledger_is_found(
+    monkeypatch: pytest.MonkeyPatch, breaks: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """By what the oracle of the ledger makes of the same records, or by the chain of the entries."""
+    breaks(monkeypatch)
     assert any(run(seed).problems for seed in range(1, MOST_SCHEDULES))

@@ -13,7 +13,7 @@ from tests.chaos.figures import CompactExpected, CompactShown
 from tests.chaos.matrix import Row, line, total
 from tests.chaos.verdict import judge
 from tests.processes import ROOT
-from tests.simulation.oracle_records import BalanceTotals, ChargeFacts, Identity, Place
+from tests.simulation.oracle_records import BalanceTotals, ChargeFacts, EntryFacts, EntryKey, Identity, Place
 
 CREDIT = 1_000_000
 CHARGE = ChargeFacts("agent", "conversation", "api", "message", CREDIT, CREDIT, 1, "v1", 0, 0, 0)
@@ -24,7 +24,7 @@ def figures(*charges: ChargeFacts) -> tuple[CompactExpected, CompactShown]:
     """Both sides with these charges, and one balance."""
     expected, shown = CompactExpected(), CompactShown()
     for side in (expected, shown):
-        side.balances["acme"] = BalanceTotals(500 * CREDIT, CREDIT, 1, 1, 1)
+        side.balances["acme"] = BalanceTotals(500 * CREDIT, CREDIT, 1, 1, 1, remaining=499 * CREDIT)
         for charge in charges:
             side.charges[Identity("acme", "/s", f"{charge.offset}")] = charge
     return expected, shown
@@ -71,8 +71,22 @@ def test_a_charge_that_says_something_else_is_found(changes: dict[str, object]) 
 
 def test_a_balance_that_is_off_is_drift() -> None:
     expected, shown = figures()
-    shown.balances["acme"] = expected.balances["acme"]._replace(charged=CREDIT + 3)
+    shown.balances["acme"] = expected.balances["acme"]._replace(remaining=499 * CREDIT - 3)
     assert judge(expected, shown, "Kafka").drift == 3
+
+
+def test_an_entry_that_is_missing_or_says_something_else_is_found() -> None:
+    entry = EntryFacts("burned", "g1", -5, 0, 0, 95, "/s/1", "v1", False, 0, 0)
+    expected, shown = figures()
+    expected.entries[EntryKey("acme", 1)] = entry
+    assert judge(expected, shown, "Kafka").found == [
+        "Kafka: entries of 1 accounts are not as expected: acme has 0, not 1"
+    ]
+    shown.entries[EntryKey("acme", 1)] = entry._replace(balance=94)
+    assert not judge(expected, shown, "Kafka").exact
+    shown.entries.of_account.clear()
+    shown.entries[EntryKey("acme", 1)] = entry
+    assert judge(expected, shown, "Kafka").exact
 
 
 def test_a_dead_letter_that_is_missing_is_lost() -> None:
@@ -84,9 +98,12 @@ def test_a_dead_letter_that_is_missing_is_lost() -> None:
 def test_marks_travel_between_processes() -> None:
     """As pickle would take them: a copy is made the same way."""
     expected, _ = figures(CHARGE)
+    expected.entries[EntryKey("acme", 1)] = EntryFacts("burned", "g1", -5, 0, 0, 95, "/s/1", "v1", False, 0, 0)
     travelled = copy.deepcopy(expected)
     assert travelled.charges.places == expected.charges.places
     assert travelled.charges.prints == expected.charges.prints
+    assert travelled.entries.of_account == expected.entries.of_account
+    assert travelled.entries.of_account["acme"][0] == 1
 
 
 @pytest.mark.parametrize(

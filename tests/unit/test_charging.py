@@ -17,6 +17,7 @@ from tests.unit.booked_figures import charges_in, dead_letters_in, entries_in, n
 from tests.unit.booking_scene import (
     CARD,
     CREDIT,
+    HOUR_MS,
     NOON,
     NOON_MS,
     JsonObject,
@@ -28,6 +29,8 @@ from tests.unit.booking_scene import (
 )
 from tests.unit.ledger_words import entry_name
 from tests.unit.test_carrying_out import PAYMENT, REFILL, activate, of
+
+MINUTE_MS = 60_000
 
 
 def test_usage_opens_an_account_with_500_free_credits_and_a_command_opens_one_with_none() -> None:
@@ -268,6 +271,28 @@ def test_what_was_due_while_behind_is_told_as_delayed() -> None:
     (alert, _) = notices_in(scene.checkpoint())
     assert isinstance(alert.data, AlertData)
     assert (alert.data.alert, alert.data.delayed) == ("threshold", True)
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "later_ms", "asked_ms"),
+    [
+        (NOON_MS, NOON_MS + HOUR_MS, [0, 15 * MINUTE_MS, 45 * MINUTE_MS]),
+        (NOON_MS, NOON_MS + 15 * MINUTE_MS, [0, 15 * MINUTE_MS]),
+        (NOON_MS, NOON_MS + 15 * MINUTE_MS - 1, [0]),
+    ],
+)
+def test_what_a_charge_makes_due_happens_before_a_later_record_of_its_batch(
+    first_ms: int, later_ms: int, asked_ms: list[int]
+) -> None:
+    """Each row is when a charge asks for a refill, when the batch's next record comes, and when it was asked for."""
+    scene = Scene()
+    scene.book(command_record(grant()), command_record(REFILL, NOON_MS, 1))
+    scene.book(
+        usage_record(usage(quantity=50), first_ms),
+        usage_record(usage(e_id="2"), later_ms, 1),
+    )
+    asked = [each for each in notices_in(scene.checkpoint()) if isinstance(each.data, RefillRequestData)]
+    assert [round((each.time.timestamp()) * 1_000) - first_ms for each in asked] == asked_ms
 
 
 def used(quantity: int, offset: int) -> Message:

@@ -10,8 +10,10 @@ from stream import metrics as worker_metrics
 from stream.app import Worker
 from stream.engine.holding import Phase
 from stream.metrics import CHECKPOINT_BUCKETS_SECONDS, LOWEST_ACCOUNTS, METRICS, MOST_WATCHED_ACCOUNTS
+from stream.rules.ledger.books import MOST_AWAKE, Books
 from stream.settings import WorkerSettings
-from tests.unit.booking_scene import INPUTS, NOON_MS, Scene, usage, usage_record
+from tests.unit.booking_scene import INPUTS, NOON_MS, Scene, command_record, usage, usage_record
+from tests.unit.test_carrying_out import activate
 from tests.unit.worker_scene import WorkerScene, charged_scene
 
 
@@ -110,6 +112,31 @@ def test_gauges_lead_the_commit() -> None:
     booking.book(usage_record(usage(e_subject="acme", e_id="later", quantity=5), offset=1, key=b"acme"))
     assert not booking.partition.settled
     assert samples(scene)["creditstream_balance_credits", "acme", "lowest"] == 470
+
+
+def test_accounts_at_rest_have_the_gauges_of_those_awake() -> None:
+    """Also those that were charged since, owe, or are billed."""
+    awake, resting = WorkerScene(), WorkerScene()
+    billed = activate(currency="EUR", overage={"mode": "billed", "price_minor": "1"})
+    for scene, most_awake in ((awake, MOST_AWAKE), (resting, 0)):
+        booking = Scene()
+        booking.pipeline.ledger.books = Books(most_awake)
+        scene.watched_accounts = ["acme", "bolt", "cora"]
+        scene.hold(0, scene=booking)
+        booking.book(command_record(billed))
+        for number, quantity in enumerate([1, 180, 75]):
+            for place, account in enumerate(scene.watched_accounts):
+                offset = 3 * number + place
+                body = usage(e_subject=account, e_id=f"{offset}", quantity=quantity)
+                booking.book(usage_record(body, offset=offset, key=account.encode()))
+            booking.checkpoint()
+            booking.checkpoint()
+    assert len(resting.pipelines()[0].ledger.books.recent) == 0
+    of_balances = [
+        {key: value for key, value in samples(each).items() if "checkpoint" not in key[0]} for each in (awake, resting)
+    ]
+    assert of_balances[0] == of_balances[1]
+    assert of_balances[0]["creditstream_overage_accounts",] == 2
 
 
 def test_the_number_of_balance_gauges_is_bounded() -> None:

@@ -4,19 +4,26 @@ import hashlib
 import os
 from functools import partial
 
+import msgspec
 from confluent_kafka import Message
 
+from schemas.account import BillLine
 from schemas.codec import decode_charges, decode_dead_letter, decode_rollups
 from schemas.dead_letter import LARGEST_DEAD_LETTER_BYTES, DeadLetter, Reason
 from schemas.identifiers import Account, Agent, Node
+from schemas.ledger import decode_entry_batch, entries_of, verify_chain
+from schemas.notice_events import bill_id, decode_notice, notice_event
+from schemas.notices import Alert, Bill, Notice, RefillRequest
 from schemas.rollup import Rollup
 from schemas.topics import LARGEST_OUTPUT_BYTES, LARGEST_RECORD_BYTES, PACKED_BYTES
 from stream.outputs import Outputs
 from stream.rules.ledger.drained import NOTHING_DRAINED
+from stream.rules.ledger.ledger import Ledger
 from stream.rules.outcome import FIXES, Reject
-from tests.unit.booked_figures import charges_in, dead_letters_in, rollups_in, values_in
+from tests.unit.booked_figures import charges_in, dead_letters_in, entries_in, rollups_in, values_in
 from tests.unit.booking_scene import NOON_MS, TOPICS, Scene, usage_record
 from tests.unit.charge_rows import charge_row
+from tests.unit.ledger_charges import charged
 
 VERSION = 7 << 32 | 3
 BOOKED_AT_MS = NOON_MS + 250
@@ -130,3 +137,54 @@ def test_outputs_are_handed_out_once() -> None:
     outputs.reject(Reject(Reason.NOT_JSON, "x"), usage_record(b""), NOON_MS)
     assert len(outputs.drain(NOTHING_DRAINED, [], VERSION, BOOKED_AT_MS)) == 2
     assert outputs.drain(NOTHING_DRAINED, [], VERSION + 1, BOOKED_AT_MS) == []
+
+
+def test_entries_are_packed_in_order_and_cut_at_512_kib() -> None:
+    """Sealed while they are booked or when they are drained: one row of places, whole chains, few records."""
+    ledger, outputs = Ledger(), Outputs(TOPICS, 5)
+    longest = "\U0001f600" * 250
+    taken = 0
+    for number in range(1_500):
+        name = f"{longest}{number % 3}"
+        charged(ledger, name, 1, 1, longest, f"{longest}{number}", number, longest, NOON_MS * 1_000, NOON_MS)
+        if number % 400 == 399:
+            sealed = ledger.take_sealed()
+            taken += len(sealed.lines)
+            outputs.seal(sealed, VERSION)
+    drained = ledger.drain()
+    records = outputs.drain(drained, [], VERSION, BOOKED_AT_MS)
+    values = values_in(records, TOPICS.ledger)
+    assert max(map(len, values)) <= PACKED_BYTES
+    batches = [decode_entry_batch(value) for value in values]
+    assert {(each.partition, each.version) for each in batches} == {(5, VERSION)}
+    place = 0
+    for batch in batches:
+        assert batch.first == place
+        place += len(entries_of(batch))
+    assert place == 1_503 == taken + len(drained.sealed.lines)
+    entries = entries_in(records)
+    for name in ledger.books:
+        verify_chain(name, [each for each in entries if each.account == name])
+    # Not one record an entry either.
+    assert len(values) < 40
+    assert all(key is None for topic, key, _ in records if topic == TOPICS.ledger)
+    assert outputs.drain(NOTHING_DRAINED, [], VERSION + 1, BOOKED_AT_MS) == []
+
+
+def test_a_notice_is_a_cloud_event_keyed_by_its_account() -> None:
+    """Each kind in a topic of its own, in the order in which they were told."""
+    account = Account("acme")
+    alert = Alert("a1", account, "threshold", -5, "observe", NOON_MS, "20%", 100)
+    request = RefillRequest("r1", account, 1, 100_000_000, 1, -5, NOON_MS)
+    bill = Bill(account, "team", NOON_MS - 1, NOON_MS, (BillLine(NOON_MS - 1, 2_500_000, "EUR", 1_000_000),), (3,))
+    told: list[Notice] = [bill, alert, request, Alert("a2", account, "would_block", -5, "observe", NOON_MS)]
+    ledger = msgspec.structs.replace(NOTHING_DRAINED, notices=told)
+    records = Outputs(TOPICS, 5).drain(ledger, [], VERSION, BOOKED_AT_MS)
+    topics = [TOPICS.bills, TOPICS.alerts, TOPICS.refill_requests, TOPICS.alerts]
+    assert [(topic, key) for topic, key, _ in records] == [(topic, b"acme") for topic in topics]
+    events = [decode_notice(value or b"") for _, _, value in records]
+    assert [each.id for each in events] == [bill_id(bill), "a1", "r1", "a2"]
+    assert {(each.source, each.subject, each.version, each.specversion) for each in events} == {
+        ("creditstream/5", account, VERSION, "1.0")
+    }
+    assert events == [notice_event(each, 5, VERSION) for each in told]

@@ -19,6 +19,7 @@ from schemas.usage import LARGEST_QUANTITY
 from sinks.reconcile import books as audited
 from sinks.reconcile import prices as audited_prices
 from sinks.reconcile.books import Books, Charged, Refused, Repeated, Shown, Verdict
+from sinks.reconcile.inputs import Gift as Given
 from sinks.reconcile.inputs import InputRecord, Usage, belongs, read_command, read_usage
 from sinks.reconcile.prices import SETTLED_MS, CardRow, Priced, Prices, cost_microcredits
 from sinks.reconcile.settings import ReconcileSettings
@@ -122,7 +123,7 @@ def test_the_books_are_the_oracles() -> None:
             for name, total in books.accounts.items()
         }
     assert charges == {identity: (facts.cost, facts.offset) for identity, facts in expected.charges.items()}
-    assert balances == {name: tuple(totals) for name, totals in expected.balances.items()}
+    assert balances == {name: totals[:5] for name, totals in expected.balances.items()}
     assert repeated == expected.dropped_events + expected.dropped_commands
     assert refused.keys() == expected.dead_letters.keys()
     told = {place: reason for place, reason in refused.items() if reason is not None}
@@ -179,7 +180,11 @@ def test_a_command_with_any_fields_changed_may_be_carried_out_if_the_oracle_may(
     except Rejected:
         wanted = None
     found = read_command(InputRecord(0, NOON_MS, raw.key, value))
-    assert (found and found[:5]) == ((*wanted[:4], wanted.amount) if isinstance(wanted, Gift) else None)
+    if isinstance(found, Given):
+        assert isinstance(wanted, Gift)
+        assert found[:5] == (*wanted[:4], wanted.amount)
+    else:
+        assert (found and found[:3]) == (wanted and wanted[:3])
 
 
 @pytest.mark.parametrize(
@@ -208,12 +213,12 @@ def test_a_cost_is_the_model_in_fractions(price: NodePrice, quantity_micros: int
 
 @pytest.mark.parametrize("kind", ["usage", "command"])
 def test_hostile_input_may_be_booked_only_where_the_worker_books_it(kind: str) -> None:
-    """The whole corpus: what the worker accepts by its bytes, the auditor reads; of commands those that it books."""
+    """The whole corpus: what the worker accepts by its bytes, the auditor reads."""
     read, judge = {"usage": read_usage, "command": read_command}[kind], JUDGES[kind]
     values = [each.value for each in kept(kind)] + [each.make() for each in RECIPES if each.kind == kind]
     found = {value: read(InputRecord(0, NOON_MS, _key_of(value), value)) for value in values}
     booked = {value for value, each in found.items() if each is not None and belongs(each.account, 0, 1)}
-    judged = {value for value in values if judge(value) == ACCEPTED and (kind == "usage" or _gives_credits(value))}
+    judged = {value for value in values if judge(value) == ACCEPTED}
     assert {value[:200] for value in booked ^ judged} == set()
     assert 3 < len(judged) < len(values)
 
@@ -301,7 +306,3 @@ def test_totals_have_the_bound_of_the_worker() -> None:
     assert isinstance(books.command(record(grant(e_id="2", grant="g2"))), Refused)
     assert isinstance(books.usage(record(usage())), Refused)
     assert isinstance(books.usage(record(usage(e_id="2", quantity=LARGEST_QUANTITY + 1))), Refused)
-
-
-def _gives_credits(value: bytes) -> bool:
-    return json.loads(value, parse_int=str)["data"]["kind"] in ("grant", "top_up")

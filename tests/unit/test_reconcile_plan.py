@@ -136,7 +136,7 @@ def test_a_rollup_is_left_to_the_next_run_only_if_a_later_checkpoint_wrote_it(
 ) -> None:
     """Compared at version 10, of a partition that has reached 12 since."""
     drift, key = Drift(5), ("acme", 7, "api", "ada", "answer")
-    found = compare_rollups({key: [2, 0, 2_000_000, 0]}, {key: shown} if shown else {}, (10, 12), 0, drift)
+    found = compare_rollups({key: [2, 0, 2_000_000, 0]}, {key: shown} if shown else {}, (10, 12), set(), 0, drift)
     assert found == (rows, changed)
     assert [each.what.partition(":")[0] for each in drift.first] == what
 

@@ -291,9 +291,10 @@ _decode_statistics = msgspec.json.Decoder(_Statistics).decode
 
 
 def _end_of_run(messages: Sequence[Message], first: int) -> int:
-    """Behind records of one partition whose offsets have no gap: so many cannot have anything between them.
+    """Behind records of one partition, as many as their offsets say.
 
-    Looking at each would cost every event a third of a microsecond.
+    Where an aborted transaction left a gap, what else came may stand between them, and make up the number. Looking at
+    each in a loop would cost every event a third of a microsecond; three times in C cost a fifth of that.
     """
     message = messages[first]
     # An error is asked for first: one without an offset has none to tell.
@@ -304,8 +305,17 @@ def _end_of_run(messages: Sequence[Message], first: int) -> int:
         if (
             last.error() is None
             and last.offset() == (offset or 0) + length - 1
-            and (last.topic(), last.partition()) == (message.topic(), message.partition())
+            and _are_of_one_partition(messages[first : first + length])
         ):
             return first + length
         length //= 2
     return first + 1
+
+
+def _are_of_one_partition(messages: Sequence[Message]) -> bool:
+    """Records alone, without the end of anything between them."""
+    return (
+        not any(map(Message.error, messages))
+        and len(set(map(Message.partition, messages))) == 1
+        and len(set(map(Message.topic, messages))) == 1
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from schemas.correction_command import BookedEvent
-from schemas.credits import format_credits
+from schemas.credits import LARGEST_TOTAL_MICROCREDITS, format_credits
 from schemas.dead_letter import Reason
 from schemas.identifiers import Account, RateCardVersion
 from schemas.lot import Lot
@@ -325,6 +325,18 @@ def test_an_event_is_priced_anew_by_at_most_16_cards() -> None:
     assert ledger.tell(of("reprice", event=EVENT, rate_card="card-15")) == AGAIN
     ledger.charges[7].cards.pop()
     assert ledger.tell(of("reprice", event=EVENT, rate_card="v2")) == DONE
+
+
+def test_an_account_is_charged_no_more_by_a_repricing_than_64_bits_hold() -> None:
+    """As by usage; less is always given back."""
+    ledger = told([{"credits": 5}, grant(credits="1")])
+    book = ledger.ledger.book("acme")
+    assert book is not None
+    book.row.charged = LARGEST_TOTAL_MICROCREDITS - 4 * CREDIT + 1
+    assert ledger.tell(of("reprice", "2", event=EVENT, rate_card="v2")) == Reason.COST_TOO_LARGE
+    assert ledger.charges[7].cards == []
+    book.row.charged -= 1
+    assert ledger.tell(of("reprice", "2", event=EVENT, rate_card="v2")) == DONE
 
 
 def test_an_event_is_corrected_for_90_days() -> None:

@@ -27,6 +27,9 @@ def end(offset: int) -> Message:
         ([end(7), record(7)], 1),
         ([record(7), end(8)], 1),
         ([record(7), record(8), record(9), end(10)], 2),
+        ([record(7), record(8, topic="commands"), record(9)], 1),
+        ([record(7), record(8), record(3, partition=1), record(10)], 2),
+        ([record(7), end(8), record(9)], 1),
     ],
 )
 def test_a_run_ends_before_a_gap_another_place_or_an_end(messages: list[Message], last: int) -> None:

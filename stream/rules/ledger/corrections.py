@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from schemas.credits import LARGEST_TOTAL_MICROCREDITS
 from schemas.dead_letter import Reason
 from schemas.identifiers import Account
 from schemas.ledger import Entry
@@ -103,9 +104,12 @@ def reprice(posting: Posting, charge: ChargeNow, cost: int, card: str) -> bool |
         return False
     if len(charge.cards) >= MOST_CARDS:
         return Reject(Reason.INVALID_TERMS, f"{MOST_CARDS} cards priced it anew: adjust instead", posting.row.account)
+    more = cost - charge.cost
+    if posting.row.charged + more > LARGEST_TOTAL_MICROCREDITS:
+        detail = f"with it the account would have used more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
+        return Reject(Reason.COST_TOO_LARGE, detail, posting.row.account)
     charge.cards.append(card)
     posting.about = f"{charge.source} {charge.id}"
-    more = cost - charge.cost
     if more > 0:
         first = len(posting.entries)
         burn_down(posting, more, draws_late=False)

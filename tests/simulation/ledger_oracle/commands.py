@@ -185,6 +185,8 @@ def _reprice(posting: Posting, content: Reprice) -> None:
         raise Rejected(content.unpriced)
     if len(charge.cards) >= MOST_CARDS:
         raise Rejected("invalid_terms")
+    if posting.account.totals.charged + content.cost - charge.now > LARGEST_TOTAL:
+        raise Rejected("cost_too_large")
     charge.cards.add(content.rate_card)
     charge.rate_card = posting.rate_card = content.rate_card
     if content.cost > charge.now:

@@ -78,7 +78,7 @@ class Pipeline:
         """Book records in order; the clock after them."""
         self.ledger.version, self.ledger.booked_at_ms = version, now_ms
         begins_ms = max(clock_ms, runs[0][1][0].timestamp()[1]) if runs else clock_ms
-        self.ledger.go_to(begins_ms, caught_up=now_ms - begins_ms <= MOST_BEHIND_MS)
+        self.ledger.go_to(clock_ms, begins_ms, now_ms - MOST_BEHIND_MS)
         for which, records in runs:
             book = self._book_usage if which == MANY else self._book_commands
             clock_ms = book(records, clock_ms)

@@ -64,9 +64,9 @@ def _run_alone(data: Path, *, once: bool, limit: int | None) -> int:
 
 def _run_on(endpoints: Endpoints, processes: DemoProcesses, data: Path, *, once: bool, limit: int | None) -> int:
     _say("Creating topics, publishing the rate card, making ClickHouse's tables")
-    processes.run("stream", "create-topics", "--partitions", str(_PARTITIONS), "--replication", "1")
+    topics = ("stream", "create-topics", "--partitions", str(_PARTITIONS), "--replication", "1")
+    processes.run_each([topics, ("sinks", "migrate")])
     processes.run("producers", "rate-card", "publish", *_rate_cards())
-    processes.run("sinks", "migrate")
     _say("Starting the worker and the sink")
     worker_url = processes.start("worker", "stream", "worker", "--single-node")
     sink_url = processes.start("sink", "sinks", "worker")
@@ -113,8 +113,11 @@ def _rate_cards() -> list[str]:
 
 def _tell(endpoints: Endpoints, processes: DemoProcesses) -> Told:
     """Top-ups of the trace's accounts, and the story, while the trace is replayed."""
-    for account, amount in _TOP_UPS.items():
-        processes.run("producers", "command", "top-up", "--account", account, "--grant", _TOP_UP, "--credits", amount)
+    bought = ("--grant", _TOP_UP, "--credits")
+    processes.run_each(
+        ("producers", "command", "top-up", "--account", account, *bought, amount)
+        for account, amount in _TOP_UPS.items()
+    )
     _say("Meanwhile, the story of two accounts: what `python -m producers command` sends, and -> what the worker tells")
     story = Story(
         processes,

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from deploy.local.demo_processes import DemoProcesses
-from deploy.local.demo_story import ACCOUNTS, ACME, GLOBEX
+from deploy.local.demo_story import ACCOUNTS, ACME
 from deploy.local.demo_tables import as_table, indented
 
-_BEFORE, _AFTER = 3, 6
+_BEFORE, _AFTER = 3, 3
 """Entries shown around the one from which on overage was billed."""
 
 
@@ -59,7 +59,7 @@ def _screens(clickhouse: Client) -> list[Screen]:
         Screen(ACME, "purchases", "what was bought", _BOUGHT),
         Screen(ACME, "refills", "what was asked for", _ASKED),
         *(Screen(account, "alerts", "who was told what, newest first", _ALERT) for account in ACCOUNTS),
-        Screen(GLOBEX, "history", "the newest entries", _ENTRY, ("--limit", "6")),
+        *(Screen(account, "history", "the newest entries", _ENTRY, ("--limit", "5")) for account in ACCOUNTS),
         Screen(ACME, "why", "why the balance is what it is", (*_WHY, *_WHERE), around),
     ]
 

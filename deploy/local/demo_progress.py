@@ -31,14 +31,20 @@ SELECT
     (SELECT sum(credits) FROM usage_by_hour) AS rollups_credits,
     (SELECT sum(sequence) FROM current_balances) AS balances_entries,
     (SELECT count() FROM ledger_entries) AS entries,
-    (SELECT count() FROM credit_lots WHERE has({lots:Array(String)}, concat(account, ' ', lot))) AS lots,
+    (SELECT sum(held_credits) FROM current_balances) AS balances_held_credits,
+    (SELECT sum(held_credits) FROM credit_lots) AS lots_held_credits,
+    (
+        SELECT count()
+        FROM ledger_entries
+        WHERE kind = 'granted' AND has({lots:Array(String)}, concat(account, ' ', lot))
+    ) AS granted,
     (SELECT count() FROM alerts_sent WHERE has({accounts:Array(String)}, account)) AS alerts,
     (SELECT count() FROM refills_asked WHERE has({accounts:Array(String)}, account)) AS refill_requests
 """
 
 
 class InClickHouse(Struct, frozen=True):
-    """The same events and entries, as each table tells of them; lots, alerts and refills of those that were told."""
+    """The same events and entries, as each table tells of them; grants, alerts and refills of the story."""
 
     charges: int
     charges_credits: Decimal
@@ -50,7 +56,9 @@ class InClickHouse(Struct, frozen=True):
     rollups_credits: Decimal
     balances_entries: int
     entries: int
-    lots: int
+    balances_held_credits: Decimal
+    lots_held_credits: Decimal
+    granted: int
     alerts: int
     refill_requests: int
 
@@ -62,7 +70,8 @@ class InClickHouse(Struct, frozen=True):
             and self.charges_credits == self.balances_credits
             and self.balances_kept_credits == self.rollups_credits
             and self.balances_entries == self.entries
-            and (self.lots, self.alerts, self.refill_requests) == (len(told.lots), told.alerts, told.refill_requests)
+            and self.balances_held_credits == self.lots_held_credits
+            and (self.granted, self.alerts, self.refill_requests) == (len(told.lots), told.alerts, told.refill_requests)
         )
 
 

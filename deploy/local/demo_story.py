@@ -4,6 +4,7 @@
 is blocked once they are gone, and owes what it used beyond them until it buys some.
 """
 
+import json
 import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from deploy.local.demo_notices import Notices, title
 from deploy.local.demo_processes import DemoProcesses
-from deploy.local.demo_usage import StoryUsage
+from deploy.local.demo_usage import SOURCE, StoryUsage, event_id
 from schemas.notice_events import AlertData, NoticeEvent, RefillRequestData
 
 ACME, GLOBEX = "acme", "globex"
@@ -22,6 +23,8 @@ _DAYS = 3
 # With this seed and the shipped rate card: 1,228.985 and 434.9025 credits of acme, 391.294 and 208.7845 of globex.
 _ACME_EVENTS = (191, 80)
 _GLOBEX_EVENTS = (68, 32)
+# The top-up pays for what is left of it, the rest is overage.
+_SPLIT_EVENT = 186
 _EVENTS = sum(_ACME_EVENTS) + sum(_GLOBEX_EVENTS)
 
 
@@ -78,6 +81,7 @@ class Story:
         self._use(ACME, _ACME_EVENTS[1])
         *_, asked = self._notices.wait_for(ACME, "threshold 20%", "refill 2")
         self._pay(asked, "pay-acme-3")
+        self._refund(ACME, event_id(ACME, _SPLIT_EVENT), "the answer was wrong")
         ends = ("--expires-at", self._day(30))
         self._grant(ACME, "acme-sorry", "grant", "--credits", "50", *ends, "--reason", "sorry for the outage")
 
@@ -111,6 +115,16 @@ class Story:
         paid = ("--payment-reference", reference, "--amount-minor", "1200", "--currency", "EUR")
         self._command(asked.subject, "refill-paid", "--request", request, *paid)
         self._lots.append((asked.subject, f"refill:{request}"))
+
+    def _refund(self, account: str, event: str, reason: str) -> None:
+        """`stream explain` says where Kafka has the event: that must be named."""
+        explained = self._processes.run(
+            "stream", "explain", "--account", account, "--event", SOURCE, event, "--json", "--quiet"
+        )
+        burned = json.loads(next(line for line in explained.splitlines() if line.startswith("{")))
+        place = ("--partition", str(burned["partition"]), "--offset", str(burned["offset"]))
+        named = ("--event-source", SOURCE, "--event-id", event, *place)
+        self._command(account, "void-event", *named, "--reason", reason)
 
     def _command(self, account: str, kind: str, *options: str) -> None:
         self._say(f"{account:<7} {kind} {shlex.join(options)}")

@@ -232,8 +232,6 @@ def book_in_parts(scene: Scene, records: Sequence[Message], parts: Sequence[tupl
             scene.checkpoint()
         if then == "take over":
             scene.take_over()
-            # Before anything is due: a ledger begins behind, and what is due then is told late, and asked for once.
-            scene.pipeline.apply((), scene.partition.next_version, scene.partition.clock_ms, NOON_MS)
     if ends[-1] < len(records):
         scene.book(*records[ends[-1] :])
     scene.checkpoint()

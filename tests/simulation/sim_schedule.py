@@ -105,8 +105,7 @@ class Schedule:
             self._let_time_pass(0)
             self._mend()
             self._rest("after the faults")
-            self._let_time_pass(days := self.scheduler.random.choice(_QUIET_DAYS))
-            self._rest(f"after {days} quiet days")
+            self._let_time_pass(self.scheduler.random.choice(_QUIET_DAYS))
             # With a new card in force, prices differ.
             self.scheduler.sleep(max(0.0, self.upstream.effective_at - self.upstream.now))
             self.upstream.touch_all()

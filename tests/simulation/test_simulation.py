@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.sim_faults import EVERY_KIND
 from tests.simulation.sim_schedule import Outcome, run
 
-SEEDS = range(1, 71)
+SEEDS = range(1, 73)
 REGRESSION_SEEDS = (
     # Two owners had written checkpoints of the same number, and one took the other's for its own.
     1907,

@@ -198,12 +198,19 @@ class Ledger:
                 fire(posting)
                 self._finish(settle(posting))
 
-    def go_to(self, now_ms: int, *, caught_up: bool) -> None:
-        """Advance, and note whether the clock is near the present: what is due while it is not is told as delayed."""
-        if not caught_up:
-            self.catch_up(now_ms, caught_up=False)
-        self.advance(now_ms)
-        self.catch_up(now_ms, caught_up=caught_up)
+    def go_to(self, clock_ms: int, begins_ms: int, recent_ms: int) -> None:
+        """Advance from one clock to another; what is due before `recent_ms` is told late, and refills wait for it.
+
+        So a take-over that is quick tells what it finds due as if there had been none.
+        """
+        if begins_ms < recent_ms:
+            self.catch_up(clock_ms, caught_up=False)
+        elif not self.caught_up or self.due_ms < recent_ms:
+            between_ms = min(begins_ms, max(clock_ms, recent_ms))
+            self.catch_up(clock_ms, caught_up=False)
+            self.advance(between_ms)
+            self.catch_up(between_ms, caught_up=True)
+        self.advance(begins_ms)
 
     def catch_up(self, now_ms: int, *, caught_up: bool) -> None:
         """Note whether the clock is near the present; once it is, refills that were put off are looked at.

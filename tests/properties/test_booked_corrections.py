@@ -112,7 +112,7 @@ def test_any_cut_corrects_what_the_oracle_expects(drawn: list[Drawn], parts: lis
     scene = Scene(CARDS, most_rollups=2)
     book_in_parts(scene, records, parts)
     wanted, found = expected(records, CARDS), figures_in(scene.written)
-    leave_forgotten_lots_out(wanted, found)
+    leave_forgotten_lots_out(wanted, found, scene.written)
     assert differences(wanted, found) == []
     assert scene.outcomes["duplicate_command"] == wanted.dropped_commands
     assert scene.pipeline.drifted == 0

@@ -19,6 +19,8 @@ REGRESSION_SEEDS = (
     # Commands overtook usage of an open transaction, and accounts were opened without their free credits.
     79,
     131,
+    # A plan ended and began again on one day, and the oracle gave that day's bill two lines of one price.
+    3559,
 )
 _play = functools.cache(run)
 

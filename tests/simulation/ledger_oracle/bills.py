@@ -13,7 +13,7 @@ def add_to_bill(account: Account, billed: Billed, credits_: int) -> None:
 
 def credit_bill(account: Account, billed: Billed, credits_: int) -> None:
     """A refund: on its own line while the period is the current one, else as a correction that names it."""
-    if billed.period is account.period:
+    if billed.period.start == account.period.start:
         add_to_bill(account, billed, -credits_)
     else:
         _line(account, billed, billed.period.start).credits -= credits_

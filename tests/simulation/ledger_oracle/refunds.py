@@ -21,8 +21,8 @@ def refund(posting: Posting, charge: Charge, amount: int) -> None:
         piece.amount -= taken
         if isinstance(piece.source, Billed):
             credit_bill(account, piece.source, taken)
-            if piece.source.period is account.period:
-                account.overage_in_period -= taken
+            if piece.source.period.start == account.period.start:
+                account.overage_in_period = max(0, account.overage_in_period - taken)
             posting.write("refunded", taken, billed_effect=-taken)
         else:
             _give_back(posting, piece.source, taken)

@@ -174,4 +174,4 @@ class Schedule:
         ends = sim_check.visible(self.cluster, _NAMES, number)
         if position is None or any(stands < end for stands, end in zip(position, ends, strict=True)):
             return False
-        return all(pipeline.due_ms > self.cluster.now_ms for pipeline in self.crew.pipelines_of(number))
+        return all(pipeline.ledger.due_ms > self.cluster.now_ms for pipeline in self.crew.pipelines_of(number))

@@ -85,7 +85,8 @@ def test_histories_book_every_kind_of_operation_and_entry() -> None:
     booked: Counter[str] = Counter()
     entries: Counter[str] = Counter()
 
-    @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    # What Hypothesis draws depends on the modules that are loaded, too: so many that the rarest kind is among them.
+    @settings(max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(histories(size=100))
     def play(drawn: list[Drawn]) -> None:
         ledger = OracleLedger()

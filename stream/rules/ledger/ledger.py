@@ -89,9 +89,9 @@ class Ledger:
             if book.version != version:
                 book.version = version
                 changed.append(book)
-            lot = book.first_id
             if not cost:
                 continue
+            lot = book.first_id
             book.room = room = book.room - cost
             book.sequence = sequence = book.sequence + 1
             head = book.head
@@ -280,9 +280,7 @@ class Ledger:
                 self.booked_at_ms,
             )
         )
-        self.sealed.previous.append(book.head)
-        self.sealed.lines.append(line)
-        book.head = hashlib.sha256(book.head + line).digest()
+        self.sealed.add(book, line)
         return book
 
     def _billed(self, charge: ChargeRow, book: Book, line: BillLine) -> Entry:

@@ -1,10 +1,11 @@
 """Chains entries: each follows the hash of its account's entry before, and is kept as the line that was hashed."""
 
 from collections.abc import Iterable
+from hashlib import sha256
 
 from msgspec import Struct
 
-from schemas.ledger import Entry, canonical_json, entry_hash, entry_of
+from schemas.ledger import Entry, canonical_json, entry_of
 from stream.rules.ledger.book import Book
 
 
@@ -19,9 +20,14 @@ class Sealed(Struct, gc=False):
         for entry in entries:
             entry.booked_at_ms = booked_at_ms
             entry.previous = book.head
-            self.previous.append(entry.previous)
-            self.lines.append(canonical_json(entry))
-            book.head = entry_hash(entry)
+            self.add(book, canonical_json(entry))
+
+    def add(self, book: Book, line: bytes) -> None:
+        """Chain an account's next entry, by its canonical JSON."""
+        previous = book.head
+        self.previous.append(previous)
+        self.lines.append(line)
+        book.head = sha256(previous + line).digest()
 
     def entries(self) -> list[Entry]:
         """The entries, read again."""

@@ -6,11 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from schemas.identifiers import Account
-from schemas.lot import Lot
+from schemas.lot import PRIORITIES, Lot, free_grant_name
 from schemas.plan import Plan, Policy
-
-CONTROL_KEY_PREFIX = b"\0"
-"""Records of a changelog whose key starts with this byte are the engine's own: readers skip them."""
 
 RefillState = Literal["idle", "requested", "waiting", "suspended"]
 RequestState = Literal["open", "declined", "paid"]
@@ -123,13 +120,25 @@ class AccountRow(Struct, array_like=True, gc=False):
         return self.held - self.unstarted
 
 
+class Opening(Struct, frozen=True, array_like=True, gc=False):
+    """All that tells one account from another that usage opened, free credits with it, before anything is posted."""
+
+    opened_at_ms: int
+    period_start_ms: int
+    period_end_ms: int
+    granted: int
+
+
+NOTHING_POSTED = msgspec.Raw(msgspec.msgpack.encode(None))
+
+
 class BalanceRow(Struct, array_like=True, gc=False):
     """An account as its changelog has it: absolute, so that writing it twice changes nothing.
 
     `posted` is the AccountRow, without its name, as the last posting left it, from `taken` to `updated_at_ms` what the
     charges since then moved, which burned its first lot and nothing else; without such a lot they were overage, by
     `overage`: refused, carried or billed. `account_of` puts both together. Nearly every checkpoint of an account writes
-    another beginning before the same bytes.
+    another beginning before the same bytes. Where `posted` is nil, nothing was posted but what `opening` says.
 
     `due_at_ms` is when the clock has something to do, `asks` whether refills may be asked for: with what stands before
     and behind them, all that a worker looks at in every row when it takes a partition over.
@@ -148,6 +157,7 @@ class BalanceRow(Struct, array_like=True, gc=False):
     updated_at_ms: int
     overage: Literal["", "refused", "carried", "billed"]
     posted: msgspec.Raw
+    opening: Opening | None = None
 
 
 class BalanceHead(Struct, array_like=True, gc=False):
@@ -167,7 +177,7 @@ _decode_posted = msgspec.msgpack.Decoder(AccountRow).decode
 def account_of(value: bytes) -> AccountRow:
     """The account that a row of the changelog says; msgspec.DecodeError for bytes that are none."""
     now = _decode_balance(value)
-    row = _decode_posted(now.posted)
+    row = _decode_posted(now.posted) if now.opening is None else opened(now.account, now.opening)
     row.account, row.version, row.head = now.account, now.version, now.head
     line = None
     if now.overage == "billed" and row.plan is not None:
@@ -179,6 +189,36 @@ def account_of(value: bytes) -> AccountRow:
         if now.taken:
             row.first_lot.version = now.version
     return row
+
+
+def opened(account: Account, opening: Opening) -> AccountRow:
+    """The account as posting its free credits would have left it: a grant, and an alarm armed at nothing left."""
+    at_ms, granted = opening.opened_at_ms, opening.granted
+    return AccountRow(
+        account,
+        sequence=1,
+        held=granted,
+        granted=granted,
+        balance=granted,
+        base=granted,
+        grants=1,
+        alarms=(Alarm(armed=True, number=1),),
+        armings=1,
+        period_start_ms=opening.period_start_ms,
+        period_end_ms=opening.period_end_ms,
+        opened_at_ms=at_ms,
+        updated_at_ms=at_ms,
+        first_lot=Lot(
+            account,
+            free_grant_name(account),
+            "free",
+            PRIORITIES["free"],
+            at_ms,
+            granted=granted,
+            held=granted,
+            started=True,
+        ),
+    )
 
 
 def take(row: AccountRow, lot: Lot | None, line: BillLine | None, taken: int, events: int, *, carries: bool) -> None:

@@ -96,7 +96,8 @@ _CHANNELS = [
         _PACKED,
         f"The account; {_ENGINE_KEYS}",
         "The latest totals, plan, policy and period of every account, as absolute rows: `posted` is what account.json "
-        "says, from `taken` on what charges moved since. Its `first_lot` is the lot that these burned: of the rows of "
+        "says, from `taken` on what charges moved since; nil while nothing was posted but what `opening` says. Its "
+        "`first_lot` is the lot that these burned: of the rows of "
         "a lot, here and among the lots, the one of the highest version counts.",
     ),
     Channel(

@@ -24,6 +24,11 @@ PRIORITIES: dict[LotKind, int] = {
 """Lower burns first, where a grant does not say otherwise."""
 
 
+def free_grant_name(account: str) -> GrantId:
+    """The lot that usage brings to a new account, once ever."""
+    return GrantId(f"free:{account}")
+
+
 class Lot(Struct, array_like=True, gc=False):
     """Amounts in microcredits, times in milliseconds since 1970, UTC.
 

@@ -109,9 +109,10 @@ class Charging:
         What nearly every event is, a whole number of units at a flat price, is priced in this loop; the others alike,
         by `_price`.
         """
-        recent, others = self._ledger.books.recent.get, self._ledger.books.get
+        recent, others = self._ledger.books.recent.get, self._ledger.books.recall
         due_ms = self._due_ms(records[0], clock_ms)
         priced_at_ms, from_us, until_us, card = self._window
+        prices = card.prices if card is not None else {}
         charge: ChargeRow
         charges: list[ChargeRow] = []
         books: list[Book | None] = []
@@ -137,18 +138,16 @@ class Charging:
                 account = book.account
             since = event.time - EPOCH
             occurred_at_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-            if priced_at_ms != clock_ms or not from_us <= occurred_at_us < until_us:
+            is_priced = priced_at_ms == clock_ms and from_us <= occurred_at_us < until_us
+            if not is_priced:
                 self._look_up(clock_ms, occurred_at_us)
                 priced_at_ms, from_us, until_us, card = self._window
-            quantity = used.quantity
-            price = None
-            if card is not None and from_us <= occurred_at_us < until_us and not (book and book.lines):
-                price = card.prices.get(used.node)
-            if price is not None and type(quantity) is int and price.flat_microcredits is not None:
-                cost = price.flat_microcredits * quantity
-            else:
-                cost = _NOT_SIMPLE
-            if cost > LARGEST_COST_MICROCREDITS or card is None or price is None or type(quantity) is not int:
+                prices = card.prices if card is not None else {}
+                is_priced = from_us <= occurred_at_us < until_us
+            price = prices.get(used.node) if is_priced and not (book is not None and book.lines) else None
+            quantity, flat = used.quantity, None if price is None else price.flat_microcredits
+            cost = _NOT_SIMPLE if flat is None or type(quantity) is not int else flat * quantity
+            if cost > LARGEST_COST_MICROCREDITS or price is None or card is None or type(quantity) is not int:
                 priced = self._price(event, account, book, clock_ms, record.offset() or 0)
                 if isinstance(priced, Reject):
                     misplaced = self.check_partition(account) if book is None else None

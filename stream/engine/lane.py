@@ -78,7 +78,7 @@ class Lane:
         self.delivered_at = 0.0
         self.paused: set[int] = set()
         self._position = position
-        self._many: deque[tuple[float, list[Message]]] = deque()
+        self._many: deque[tuple[float, list[Message], int]] = deque()
         self._few: deque[tuple[float, Message]] = deque()
         self._waiting_records = [0, 0]
         self._waiting_bytes = [0, 0]
@@ -89,15 +89,17 @@ class Lane:
         self._looked = [(float("-inf"), 0), (float("-inf"), 0)]
         """When the log's end was last noted, and where it was then."""
 
-    def receive(self, which: int, records: list[Message], received: float) -> None:
-        """Take records of one input, in order; `received` is this machine's monotonic clock, in seconds."""
+    def receive(self, which: int, records: list[Message], received: float) -> int:
+        """Take records of one input, in order; how many bytes. `received` is this machine's monotonic clock, in s."""
+        size_bytes = sum(map(len, records))
         self._at_end[which] = False
         self._waiting_records[which] += len(records)
-        self._waiting_bytes[which] += sum(map(len, records))
+        self._waiting_bytes[which] += size_bytes
         if which == MANY:
-            self._many.append((received, records))
+            self._many.append((received, records, size_bytes))
         else:
             self._few.extend((received, record) for record in records)
+        return size_bytes
 
     def reached_end(self, which: int, offset: int) -> None:
         """All records of the input before its last stable offset, which is given, were received."""
@@ -149,7 +151,7 @@ class Lane:
     def take(self, now: float) -> Batch | None:
         """The next batch, or None while nothing may be booked yet."""
         runs: list[Run] = []
-        after, left = self._position, LARGEST_BATCH_RECORDS
+        after, left, waiting_bytes = self._position, LARGEST_BATCH_RECORDS, self.waiting_bytes
         while left:
             if self._many and self._few:
                 left -= self._take_one_run(runs, left)
@@ -161,14 +163,10 @@ class Lane:
                 break
         if not runs:
             return self._take_tick()
-        taken_bytes = [sum(sum(map(len, records)) for which, records in runs if which == each) for each in (MANY, FEW)]
-        self._waiting_bytes[MANY] -= taken_bytes[MANY]
-        self._waiting_bytes[FEW] -= taken_bytes[FEW]
         self.delivered += 1
         self.delivered_at = now
-        return Batch(
-            self.partition, self.epoch, after, self._position, runs, LARGEST_BATCH_RECORDS - left, sum(taken_bytes)
-        )
+        taken_bytes = waiting_bytes - self.waiting_bytes
+        return Batch(self.partition, self.epoch, after, self._position, runs, LARGEST_BATCH_RECORDS - left, taken_bytes)
 
     def _take_tick(self) -> Batch | None:
         """The tick, when nothing waits before it. It counts for nothing that is under way: lost, it is not missed."""
@@ -205,12 +203,13 @@ class Lane:
         return self._take_many(runs, count) if count else self._take_few(runs)
 
     def _take_many(self, runs: list[Run], room: int) -> int:
-        received, many = self._many.popleft()
-        taken = many
-        if room < len(many):
-            taken = many[:room]
-            self._many.appendleft((received, many[room:]))
+        received, taken, taken_bytes = self._many.popleft()
+        if room < len(taken):
+            taken, rest, all_bytes = taken[:room], taken[room:], taken_bytes
+            taken_bytes = sum(map(len, taken))
+            self._many.appendleft((received, rest, all_bytes - taken_bytes))
         self._waiting_records[MANY] -= len(taken)
+        self._waiting_bytes[MANY] -= taken_bytes
         self._position = (offset_after(taken[-1]), self._position[FEW])
         _extend(runs, MANY, taken)
         return len(taken)
@@ -218,6 +217,7 @@ class Lane:
     def _take_few(self, runs: list[Run]) -> int:
         _, record = self._few.popleft()
         self._waiting_records[FEW] -= 1
+        self._waiting_bytes[FEW] -= len(record)
         self._position = (self._position[MANY], offset_after(record))
         _extend(runs, FEW, [record])
         return 1

@@ -5,9 +5,10 @@ Every method runs in one thread of its own, one call after the other: a poll nev
 
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -22,6 +23,7 @@ _IDLE_WAIT_SECONDS = 0.05
 _GATHER_SECONDS = 0.005
 _STARVED_SECONDS = 0.001
 _POLL_BYTES = 32 << 20
+_RECORDS_AT_ONCE = 1_000
 _STATISTICS_MS = 1_000
 _LEAST_FETCH_WAIT_MS, _MOST_FETCH_WAIT_MS = 10, 50
 
@@ -54,6 +56,9 @@ class Reader:
         self._epochs: dict[int, int] = {}
         self._poll_records = LARGEST_BATCH_RECORDS
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._read_ahead: Future[None] | None = None
+        self._closing = threading.Lock()
+        self._closed = False
         self.polled_at = time.monotonic()
         self.ends: dict[tuple[str, int], InputEnds] = {}
         self.lost: dict[int, OffsetLostError] = {}
@@ -129,25 +134,41 @@ class Reader:
         }
 
     def poll(self, applied: Callable[[int], int | None]) -> list[Batch]:
-        """The batches that may be booked now, at most one of each partition.
+        """The batches that may be booked now, at most one of each partition; more is read while they are booked.
 
         `applied` says how many batches of the current epoch a partition has booked, None while it takes no more.
         """
-        booked = {number: applied(number) for number in self._lanes}
-        if self._wants_more(booked):
-            self._receive(self._consume())
+        if self._read_ahead is not None:
+            self._read_ahead.result()
+            self._read_ahead = None
+        batches = self._take(applied)
+        if not batches:
+            self._read(applied)
+            batches = self._take(applied)
+        if not batches:
+            time.sleep(_STARVED_SECONDS)
+            return batches
+        with self._closing:
+            if not self._closed:
+                self._read_ahead = self._thread.submit(self._read, applied)
+        return batches
+
+    def _read(self, applied: Callable[[int], int | None]) -> None:
+        """Receive more, if a lane that books waits for it."""
+        if self._wants_more({number: applied(number) for number in self._lanes}):
+            self._consume()
+
+    def _take(self, applied: Callable[[int], int | None]) -> list[Batch]:
         now = self.polled_at = time.monotonic()
         batches = []
         for number, lane in self._lanes.items():
             self._hold_back(lane)
-            count = booked[number]
+            count = applied(number)
             if count is None or lane.delivered - count >= MOST_BATCHES_UNDER_WAY:
                 continue
             batch = lane.take(now)
             if batch is not None:
                 batches.append(batch)
-        if not batches:
-            time.sleep(_STARVED_SECONDS)
         return batches
 
     def _wants_more(self, booked: Mapping[int, int | None]) -> bool:
@@ -157,23 +178,34 @@ class Reader:
 
     def close(self) -> None:
         """Stop reading; the thread ends after what it is doing."""
-        self._thread.submit(self._consumer.close)
+        with self._closing:
+            self._closed = True
+            self._thread.submit(self._consumer.close)
         self._thread.shutdown(wait=True)
 
-    def _consume(self) -> list[Message]:
+    def _consume(self) -> None:
+        """Receive what waits, up to a bound: some at a time, as what was just made is in the processor's cache."""
+        most = self._poll_records
+        some = min(most, _RECORDS_AT_ONCE)
         # The first record is waited for, the rest only gathered: small batches when idle, large ones under load.
         waiting = any(lane.waiting_records for lane in self._lanes.values())
         messages = self._consumer.consume(1, _GATHER_SECONDS if waiting else _IDLE_WAIT_SECONDS)
         if messages:
-            messages += self._consumer.consume(self._poll_records, _GATHER_SECONDS)
-        return messages
+            messages += self._consumer.consume(some, _GATHER_SECONDS)
+        received = 0
+        while messages:
+            self._receive(messages)
+            received += len(messages)
+            if len(messages) < some or received >= most:
+                return
+            messages = self._consumer.consume(some, _GATHER_SECONDS)
 
     def _receive(self, messages: list[Message]) -> None:
         received = time.monotonic()
         runs: dict[Place, list[Message]] = {}
         ended: dict[Place, int] = {}
         errors: list[tuple[Place, KafkaError]] = []
-        first = 0
+        first = received_bytes = 0
         while first < len(messages):
             message, last = messages[first], _end_of_run(messages, first)
             place = (message.topic(), message.partition())
@@ -189,7 +221,7 @@ class Reader:
         for place, run in runs.items():
             lane = self._lane_of(place)
             if lane is not None:
-                lane.receive(self._which[place[0] or ""], run, received)
+                received_bytes += lane.receive(self._which[place[0] or ""], run, received)
                 self.broker_clock.note(run[-1].timestamp()[1], received)
         for place, offset in ended.items():
             lane = self._lane_of(place)
@@ -198,7 +230,9 @@ class Reader:
         # Only now: whatever an error leads to, no record that was consumed is missing.
         for place, error in errors:
             self._meet(place, error)
-        self._bound_poll(messages)
+        # Fewer at once when they are large.
+        largest = max(1, received_bytes // len(messages))
+        self._poll_records = max(16, min(LARGEST_BATCH_RECORDS, _POLL_BYTES // largest))
 
     def _lane_of(self, place: Place) -> Lane | None:
         return self._lanes.get(place[1]) if place[1] is not None else None
@@ -226,12 +260,6 @@ class Reader:
             f"{lane.position[self._which[topic]]}: {error.str()}. Input was deleted before it was booked, or the topic "
             "is not the one it was. To go on with what is left, start once with --accept-new-state."
         )
-
-    def _bound_poll(self, messages: list[Message]) -> None:
-        """Read fewer records at once when they are large."""
-        if messages:
-            largest = max(1, sum(map(len, messages)) // len(messages))
-            self._poll_records = max(16, min(LARGEST_BATCH_RECORDS, _POLL_BYTES // largest))
 
     def _hold_back(self, lane: Lane) -> None:
         """Stop fetching an input of which too much waits; when both wait, the lane hands out from both."""

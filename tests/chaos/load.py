@@ -45,6 +45,7 @@ class Load(threading.Thread):
         self.sent = 0
         """Usage events handed to the client so far."""
         self._held = threading.Event()
+        self._grants = True
         self._paced_from = (time.monotonic(), 0)
         self._round_events = round_events
         self._events = events
@@ -82,7 +83,7 @@ class Load(threading.Thread):
         for sent, (key, value, partition) in enumerate(self._records(), start=1):
             self._send(self._topics.usage_events, key, value, partition)
             self.sent = sent
-            if sent % _EVENTS_PER_COMMAND == 0:
+            if self._grants and sent % _EVENTS_PER_COMMAND == 0:
                 self._send_grant(sent)
             if sent % _EVENTS_PER_LOOK == 0:
                 self._producer.poll(0)
@@ -109,6 +110,10 @@ class Load(threading.Thread):
         """Go on at another rate."""
         self._rate = rate
         self._paced_from = (time.monotonic(), self.sent)
+
+    def stop_granting(self) -> None:
+        """Send usage alone from now on."""
+        self._grants = False
 
     def hold(self, rate: int | None = None) -> None:
         """Send nothing until told to go on, at another rate if one is given."""

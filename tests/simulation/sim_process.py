@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from tests.simulation.sim_scheduler import Scheduler
@@ -61,8 +62,18 @@ class SimExecutor:
         self._waiting.append((function, done))
         self._next()
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
-        self.run(lambda: function(*arguments), lambda _, __: None)
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Its result is there when the function is through; nothing waits for it here."""
+        future = Future[Any]()
+
+        def done(result: Any, error: Exception | None) -> None:
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        self.run(lambda: function(*arguments), done)
+        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._shut = True

@@ -10,7 +10,7 @@ from typing import Any
 from schemas.topics import TopicNames
 from tests.simulation.fake_kafka import FakeKafka
 from tests.simulation.fake_log import FakeLog, Fate
-from tests.simulation.sim_commands import PRO_LINE, WITHIN_MILLISECOND
+from tests.simulation.sim_commands import PRO_LINE, WITHIN_MILLISECOND, moment
 from tests.simulation.sim_load import Load, Sent, rate_card
 from tests.simulation.sim_scheduler import BEGAN_SECONDS, Scheduler
 
@@ -76,6 +76,9 @@ class Upstream:
         """A rate card with other prices, in force so much later."""
         self._cards += 1
         self.effective_at = self.now + ahead_seconds
+        # Two at one time, the second of which would be refused before it is published.
+        while moment(self.effective_at) in map(moment, self._load.cards_in_force):
+            self.effective_at += 0.001
         self._load.cards_in_force.append(self.effective_at)
         version = f"v{self._cards}"
         log = self._cluster.log(self._names.rate_cards, 0)

@@ -26,7 +26,7 @@ from tests.simulation.sim_schedule import run
 
 MOST_SCHEDULES = 200
 OVERTAKEN_SEEDS = (79, 131, 197)
-MISTAKEN_SEEDS = (1907, 3991)
+MISTAKEN_SEEDS = (477, 2522)
 """Those that have shown it; should they no longer, others may."""
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from schemas.account import AccountRow, BalanceRow, BillLine, take
+from schemas.account import NOTHING_POSTED, AccountRow, BalanceRow, BillLine, Opening, opened, take
 from schemas.identifiers import Account
 from schemas.ledger import first_hash
-from schemas.lot import NEVER_MS, Lot
+from schemas.lot import NEVER_MS, Lot, free_grant_name
 from schemas.plan import OveragePolicy
 
 FORGET_CLOSED_MS = 90 * 86_400_000
@@ -16,7 +16,6 @@ FORGET_CLOSED_MS = 90 * 86_400_000
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(AccountRow).decode
 _NOT_POSTED = msgspec.Raw(b"")
 _UNNAMED = Account("")
 
@@ -33,8 +32,8 @@ class Book:
     From `head` to `updated_at_ms` is the row's as simple charges move it; row and lot follow with `absorb`, before
     anybody looks at them. Row and lots of a book that was `opened` are made when somebody does: most accounts are never
     posted to, and the rows of a million are in no processor's cache. `version` is the checkpoint that writes what
-    changed last. `posted` is the row as the last posting left it, encoded; `posted_room` and `posted_remaining` are
-    those of then.
+    changed last. `posted` is the row as the last posting left it, encoded, or nil while nothing was but `opening`;
+    `posted_room` and `posted_remaining` are those of then.
 
     `forgotten` names closed lots that were dropped since it was last emptied: their rows are to be removed.
     """
@@ -57,6 +56,7 @@ class Book:
         "line",
         "lines",
         "messages",
+        "opening",
         "overage",
         "posted",
         "posted_remaining",
@@ -78,23 +78,21 @@ class Book:
         self.follow()
 
     @classmethod
-    def opened(cls, posted: AccountRow, account: Account, quiet_until_ms: int) -> "Book":
-        """An account of that row, which has a first lot and no other; the row itself is the caller's again."""
+    def opened(cls, account: Account, opening: Opening) -> "Book":
+        """An account that has a first lot, the free one, and no other."""
         book = cls.__new__(cls)
         book._begin(account)
         book._row = None
-        lot = posted.first_lot
-        assert lot is not None  # noqa: S101  what was opened by usage has its free credits
+        book.opening = opening
+        book.posted = NOTHING_POSTED
         book.head = first_hash(account)
-        book.sequence = posted.sequence
+        book.sequence = 1
         book.events = book.messages = book.version = 0
-        book.updated_at_ms = posted.updated_at_ms
+        book.updated_at_ms = opening.opened_at_ms
         book.lines = ()
-        book.first_id = lot.id
-        book.room = book.absorbed_room = book.posted_room = book.posted_remaining = lot.held
-        book.balance_over_room = 0
-        book.quiet_until_ms = quiet_until_ms
-        book.posted = msgspec.Raw(_encode(posted))
+        book.first_id = free_grant_name(account)
+        book.room = book.absorbed_room = book.posted_room = book.posted_remaining = opening.granted
+        book.quiet_until_ms = opening.period_end_ms
         return book
 
     def _begin(self, account: Account) -> None:
@@ -111,6 +109,7 @@ class Book:
         self.due_at_ms = NEVER_MS
         self.forgotten: tuple[str, ...] = ()
         self.asks = False
+        self.opening: Opening | None = None
         self.posted = _NOT_POSTED
         self.posted_room = self.posted_remaining = 0
 
@@ -141,11 +140,11 @@ class Book:
 
     def _made(self) -> AccountRow:
         """Make row and lot of a book that was opened; simple charges since are not in them yet."""
-        row = self._row = _decode(self.posted)
-        row.account = self.account
+        opening = self.opening
+        assert opening is not None  # noqa: S101  only a book that was opened is not made
+        row = self._row = opened(self.account, opening)
         lot, row.first_lot = row.first_lot, None
         assert lot is not None  # noqa: S101  see `opened`
-        lot.account = row.account
         self._open, self._closed = [lot], {}
         self.first = lot
         return row
@@ -202,6 +201,7 @@ class Book:
                 self.updated_at_ms,
                 "" if self.first_id else self.overage,
                 self.posted,
+                self.opening,
             )
         )
 
@@ -214,10 +214,12 @@ class Book:
         self.posted = msgspec.Raw(_encode(row))
         row.account = self.account
         row.first_lot = None
+        self.opening = None
         self.posted_room, self.posted_remaining = self.room, row.remaining
 
     def unpost(self) -> None:
         """Have the row made anew when it is written next."""
+        self.opening = None
         self.posted = _NOT_POSTED
 
     def usable(self) -> list[Lot]:

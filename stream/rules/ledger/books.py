@@ -44,16 +44,18 @@ class Books:
 
     def get(self, account: str) -> Book | None:
         """The account's book, awake; None when it has none."""
-        book = self.recent.get(account)
-        if book is not None:
-            return book
-        book = self._older.pop(account, None)
-        if book is None:
-            resting = self._resting.get(account)
-            if resting is None:
-                return None
+        return self.recent.get(account) or self.recall(account)
+
+    def recall(self, account: str) -> Book | None:
+        """The same, for an account that is not among the recent ones."""
+        resting = self._resting.get(account)
+        if resting is None:
+            return None
+        if resting:
             book = _waked(resting)
-            self._resting[account] = _AWAKE
+            self._resting[book.account] = _AWAKE
+        else:
+            book = self._older.pop(account)
         self.recent[book.account] = book
         return book
 

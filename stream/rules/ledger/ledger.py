@@ -65,11 +65,12 @@ class Ledger:
         """
         refused: Refused = {}
         version, booked_at_ms = self.version, self.booked_at_ms
+        recent, recall = self.books.recent.get, self.books.recall
         changed, encode, sha256 = self.changed, encode_canonical, hashlib.sha256
         note_previous, note_line = self.sealed.previous.append, self.sealed.lines.append
         for row, known in zip(charges, books, strict=True):
             account, source, event_id, _, _, _, _, _, cost, messages, rate_card, occurred_at_us, now_ms, offset = row
-            book = known or self.books.get(account)
+            book = known or recent(account) or recall(account)
             if book is None and 0 < cost < FREE_GRANT_MICROCREDITS:
                 book = self._open_by_usage(row)
             if (

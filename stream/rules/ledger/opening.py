@@ -1,18 +1,13 @@
 """How accounts begin."""
 
-from schemas.account import AccountRow, Alarm
+from schemas.account import AccountRow, Opening
 from schemas.credits import FREE_GRANT_MICROCREDITS
-from schemas.identifiers import Account, GrantId
-from schemas.lot import PRIORITIES, Lot
+from schemas.identifiers import Account
+from schemas.lot import free_grant_name
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.lots import new_lot
 from stream.rules.ledger.periods import month_of
 from stream.rules.ledger.posting import Posting
-
-
-def free_grant_name(account: str) -> str:
-    """The lot that usage brings to a new account, once ever."""
-    return f"free:{account}"
 
 
 def open_book(account: str, now_ms: int) -> Book:
@@ -32,19 +27,5 @@ def opened_by_usage(account: Account, now_ms: int) -> Book:
 
     Where every event is a new account's, posting them takes longer than all else.
     """
-    row, lot = _OPENED, _FREE_LOT
-    row.period_start_ms, row.period_end_ms = month_of(now_ms)
-    row.opened_at_ms = row.updated_at_ms = lot.effective_at_ms = now_ms
-    lot.account, lot.id = account, GrantId(free_grant_name(account))
-    return Book.opened(row, account, row.period_end_ms)
-
-
-_FREE_LOT = Lot(Account(""), GrantId(""), "free", PRIORITIES["free"], 0)
-_FREE_LOT.granted = _FREE_LOT.held = FREE_GRANT_MICROCREDITS
-_FREE_LOT.started = True
-_OPENED = AccountRow(Account(""), sequence=1, grants=1, first_lot=_FREE_LOT)
-_OPENED.granted = _OPENED.held = _OPENED.balance = _OPENED.base = FREE_GRANT_MICROCREDITS
-# What is left is above zero, so that this one is armed.
-_OPENED.alarms = (Alarm(armed=True, number=1),)
-_OPENED.armings = 1
-"""Written over for each account, and read by nobody else: to make it anew would take longer than to encode it."""
+    start_ms, end_ms = month_of(now_ms)
+    return Book.opened(account, Opening(now_ms, start_ms, end_ms, FREE_GRANT_MICROCREDITS))

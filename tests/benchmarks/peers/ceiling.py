@@ -20,11 +20,11 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 from msgspec import Struct
 
-from schemas.account import AccountRow, BalanceRow
+from schemas.account import NOTHING_POSTED, BalanceRow, Opening
 from schemas.codec import encode_packed
 from schemas.credits import FREE_GRANT_MICROCREDITS, parse_credits
 from schemas.ledger import encode_canonical, first_hash, pack_entries
-from schemas.lot import NEVER_MS, Lot
+from schemas.lot import NEVER_MS
 from schemas.rate_card_file import read_rate_card
 from schemas.rollup import Rollup
 from schemas.topics import PACKED_BYTES, TopicNames
@@ -55,12 +55,8 @@ class Event(Struct, gc=False):
 
 def opened(account: str, at_ms: int) -> BalanceRow:
     """A new account with its free credits."""
-    lot = Lot(
-        account, f"free:{account}", "free", 20, at_ms, granted=FREE_GRANT_MICROCREDITS, held=FREE_GRANT_MICROCREDITS
-    )
-    posted = AccountRow("", granted=FREE_GRANT_MICROCREDITS, held=FREE_GRANT_MICROCREDITS, first_lot=lot)
     return BalanceRow(account, 0, NEVER_MS, False, FREE_GRANT_MICROCREDITS, 0, 0, first_hash(account), 0, 0, at_ms, "",
-                      msgspec.Raw(encode_packed(posted)))  # fmt: skip
+                      NOTHING_POSTED, Opening(at_ms, 0, NEVER_MS, FREE_GRANT_MICROCREDITS))  # fmt: skip
 
 
 def main(servers: str, usage_topic: str, prefix: str, card_file: str, wanted: str) -> None:  # noqa: C901  one loop: calls would slow it

@@ -12,9 +12,13 @@ _LEAST_JUMP_MS = 3_500_000
 
 
 def _jump(stage: Stage) -> None:
-    """An hour ahead, right, an hour behind, right: everybody's but ClickHouse's, which stamps nothing."""
+    """An hour ahead, right, an hour behind, right: everybody's but ClickHouse's, which stamps nothing.
+
+    Grants end before: where the broker's clock goes back, no append time says whether a command came before an event.
+    """
     if stage.interposer is None:
         raise ChaosError("clocks jump under the interposer alone")
+    stage.load.stop_granting()
     appended = [_newest_append_time_ms(stage)]
     stage.sleep(_STAYS_SECONDS)
     for offset_seconds in _JUMPS:

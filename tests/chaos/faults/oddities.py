@@ -51,7 +51,7 @@ FAULTS = [
     ),
     Fault(
         name="batch-broken",
-        about="an exception in the middle of every 30th batch",
+        about="an exception in the middle of every 30th batch or so",
         breaks=_batches_broken,
         worker_module="tests.chaos.odd_workers.clumsy",
     ),

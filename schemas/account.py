@@ -170,13 +170,18 @@ class BalanceHead(Struct, array_like=True, gc=False):
     remaining: int
 
 
-_decode_balance = msgspec.msgpack.Decoder(BalanceRow).decode
+decode_balance = msgspec.msgpack.Decoder(BalanceRow).decode
+"""A row of the changelog as it is; msgspec.DecodeError for bytes that are none."""
 _decode_posted = msgspec.msgpack.Decoder(AccountRow).decode
 
 
 def account_of(value: bytes) -> AccountRow:
     """The account that a row of the changelog says; msgspec.DecodeError for bytes that are none."""
-    now = _decode_balance(value)
+    return account_now(decode_balance(value))
+
+
+def account_now(now: BalanceRow) -> AccountRow:
+    """The account of a row that was read; msgspec.DecodeError where its posted part is none."""
     row = _decode_posted(now.posted) if now.opening is None else opened(now.account, now.opening)
     row.account, row.version, row.head = now.account, now.version, now.head
     line = None

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from schemas.account import account_of
 from schemas.credits import FREE_GRANT_MICROCREDITS, MICROCREDITS_PER_CREDIT
 from schemas.lot import Lot
+from stream.rules.ledger.books import Books
 from stream.rules.ledger.ledger import Ledger
 from tests.properties.test_ledger import SlowLedger
 from tests.unit.ledger_charges import charged
@@ -25,20 +26,20 @@ events = st.lists(st.tuples(costs, st.integers(0, 1), waits_ms, st.booleans()), 
 def test_opening_by_usage_leaves_exactly_what_posting_leaves(
     account: str, drawn: list[tuple[int, int, int, bool]]
 ) -> None:
-    """Entries and their chain, notices, row, lots, due time and room, whatever checkpoints come between."""
-    quick, slow = Opened(Ledger(), account), Opened(SlowLedger(), account)
+    """Entries and their chain, notices, row, lots, due time and room, whatever checkpoints and rests come between."""
+    quick, resting, slow = (Opened(ledger, account) for ledger in (Ledger(), Ledger(Books(most_awake=0)), SlowLedger()))
     now_ms = NOON_MS
     for number, (cost, messages, wait_ms, is_drained) in enumerate(drawn):
         now_ms += wait_ms
-        for each in (quick, slow):
+        for each in (quick, resting, slow):
             each.ledger.advance(now_ms)
             at_us = now_ms * 1_000
             refused = charged(each.ledger, account, cost, messages, "/r", f"e{number}", number, "v1", at_us, now_ms)
             assert refused is None
         if is_drained:
-            assert quick.checkpoint() == slow.checkpoint()
-    assert quick.checkpoint() == slow.checkpoint()
-    assert quick.in_memory() == slow.in_memory()
+            assert quick.checkpoint() == resting.checkpoint() == slow.checkpoint()
+    assert quick.checkpoint() == resting.checkpoint() == slow.checkpoint()
+    assert quick.in_memory() == resting.in_memory() == slow.in_memory()
 
 
 class Opened:
@@ -52,6 +53,7 @@ class Opened:
     def checkpoint(self) -> tuple[object, ...]:
         """Entries and notices, and what the changelogs say then: in which of two rows a lot is says nothing of it."""
         drained = self.ledger.drain()
+        self.ledger.books.rest()
         self.ledger.version += 1
         assert drained.drift == []
         for _, value in drained.lots:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from schemas.account import NOTHING_POSTED, AccountRow, BalanceRow, BillLine, Opening, opened, take
+from schemas.account import NOTHING_POSTED, AccountRow, BalanceRow, BillLine, Opening, account_now, opened, take
 from schemas.identifiers import Account
 from schemas.ledger import first_hash
 from schemas.lot import NEVER_MS, Lot, free_grant_name
@@ -30,16 +30,17 @@ class Book:
     is `room` and `balance_over_room`.
 
     From `head` to `updated_at_ms` is the row's as simple charges move it; row and lot follow with `absorb`, before
-    anybody looks at them. Row and lots of a book that was `opened` are made when somebody does: most accounts are never
-    posted to, and the rows of a million are in no processor's cache. `version` is the checkpoint that writes what
-    changed last. `posted` is the row as the last posting left it, encoded, or nil while nothing was but `opening`;
-    `posted_room` and `posted_remaining` are those of then.
+    anybody looks at them. Row and lots of a book that was `opened` are made when somebody does, from `opening` or from
+    the row that was kept at rest: most accounts are never posted to, and the rows of a million are in no processor's
+    cache. `version` is the checkpoint that writes what changed last. `posted` is the row as the last posting left it,
+    encoded, or nil while nothing was but `opening`; `posted_room` and `posted_remaining` are those of then.
 
     `forgotten` names closed lots that were dropped since it was last emptied: their rows are to be removed.
     """
 
     __slots__ = (
         "_closed",
+        "_kept",
         "_open",
         "_row",
         "absorbed_room",
@@ -80,15 +81,30 @@ class Book:
     @classmethod
     def opened(cls, account: Account, opening: Opening) -> "Book":
         """An account that has a first lot, the free one, and no other."""
+        book = cls._unmade(account, opening)
+        book.head = first_hash(account)
+        book.sequence = 1
+        book.events = book.messages = book.version = 0
+        book.updated_at_ms = opening.opened_at_ms
+        return book
+
+    @classmethod
+    def reopened(cls, row: BalanceRow, opening: Opening) -> "Book":
+        """The same when simple charges moved it since, and its row is all that there is of it."""
+        book = cls._unmade(row.account, opening)
+        book._kept = row
+        book.room = book.absorbed_room = opening.granted - row.taken
+        book.sequence, book.head, book.version = row.sequence, row.head, row.version
+        book.events, book.messages, book.updated_at_ms = row.events, row.messages, row.updated_at_ms
+        return book
+
+    @classmethod
+    def _unmade(cls, account: Account, opening: Opening) -> "Book":
         book = cls.__new__(cls)
         book._begin(account)
         book._row = None
         book.opening = opening
         book.posted = NOTHING_POSTED
-        book.head = first_hash(account)
-        book.sequence = 1
-        book.events = book.messages = book.version = 0
-        book.updated_at_ms = opening.opened_at_ms
         book.lines = ()
         book.first_id = free_grant_name(account)
         book.room = book.absorbed_room = book.posted_room = book.posted_remaining = opening.granted
@@ -110,6 +126,7 @@ class Book:
         self.forgotten: tuple[str, ...] = ()
         self.asks = False
         self.opening: Opening | None = None
+        self._kept: BalanceRow | None = None
         self.posted = _NOT_POSTED
         self.posted_room = self.posted_remaining = 0
 
@@ -142,7 +159,8 @@ class Book:
         """Make row and lot of a book that was opened; simple charges since are not in them yet."""
         opening = self.opening
         assert opening is not None  # noqa: S101  only a book that was opened is not made
-        row = self._row = opened(self.account, opening)
+        kept, self._kept = self._kept, None
+        row = self._row = opened(self.account, opening) if kept is None else account_now(kept)
         lot, row.first_lot = row.first_lot, None
         assert lot is not None  # noqa: S101  see `opened`
         self._open, self._closed = [lot], {}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from schemas.account import BalanceHead, account_of
+from schemas.account import BalanceHead, account_now, decode_balance
 from schemas.identifiers import Account
 from schemas.lot import Lot
 from stream.rules.ledger.book import Book
@@ -100,7 +100,10 @@ def _at_rest(book: Book) -> bytes:
 
 def _waked(resting: bytes) -> Book:
     balance, rows = _decode(resting)
-    row = account_of(balance)
+    now = decode_balance(balance)
+    if now.opening is not None:
+        return Book.reopened(now, now.opening)
+    row = account_now(now)
     lots = {lot.id: lot for lot in rows}
     first, row.first_lot = row.first_lot, None
     if first is not None:

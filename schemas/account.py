@@ -197,7 +197,10 @@ def account_now(now: BalanceRow) -> AccountRow:
 
 
 def opened(account: Account, opening: Opening) -> AccountRow:
-    """The account as posting its free credits would have left it: a grant, and an alarm armed at nothing left."""
+    """The account as posting its free credits would have left it: a grant, and an alarm armed at nothing left.
+
+    Rows in changelogs are read by it: what else posting comes to leave goes into `Opening`, with a default.
+    """
     at_ms, granted = opening.opened_at_ms, opening.granted
     return AccountRow(
         account,

@@ -74,7 +74,7 @@ def test_events_are_corrected_exactly_once_whenever_they_were_booked(
     system: System, clickhouse: ClickHouseServer, database: str
 ) -> None:
     """Before a kill -9, and right after; voided, priced anew, then voided; all figures follow, in ClickHouse too."""
-    worker = system.worker()
+    worker = system.worker(instance_id="one")
     system.sink(clickhouse, database)
     report(system, ["1", "2", "3", "4"])
     system.wait_booked()

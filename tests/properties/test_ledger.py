@@ -288,9 +288,11 @@ def _state(ledger: Ledger) -> object:
     book = ledger.book(ACME)
     if book is None:
         return None
-    # But when its row was last written: a ledger that was restored looks at refills once more.
-    row = msgspec.to_builtins(book.row)[:-1]
-    lots = sorted((msgspec.to_builtins(lot) for lot in book.lots()), key=lambda lot: str(lot[1]))
+    # But when rows were last written: a ledger that was restored looks at refills once more, and takes its first lot
+    # for as new as the account's row that has it.
+    row = msgspec.to_builtins(msgspec.structs.replace(book.row, version=0, updated_at_ms=0))
+    kept = (msgspec.structs.replace(lot, version=0) for lot in book.lots())
+    lots = sorted(map(msgspec.to_builtins, kept), key=lambda lot: str(lot[1]))
     return row, lots
 
 

@@ -14,7 +14,7 @@ from confluent_kafka import Message
 from schemas.charge import ChargeRow
 from schemas.credits import QUANTITY_MICROS_PER_UNIT
 from schemas.dead_letter import Reason
-from schemas.identifiers import Account
+from schemas.identifiers import Account, Node
 from schemas.rate_card import DEFAULT_LINE
 from stream.dedup_log import DedupLog
 from stream.rules.dedup import Outcome
@@ -26,7 +26,7 @@ from stream.rules.ledger.plans import line_at
 from stream.rules.ledger.refill import FIRST_REPEAT_MS
 from stream.rules.outcome import Reject
 from stream.rules.partitioning import PartitionsFor, check_partitions
-from stream.rules.pricing import LARGEST_COST_MICROCREDITS, CompiledCard, CostTooLargeError
+from stream.rules.pricing import LARGEST_COST_MICROCREDITS, CompiledCard, CompiledPrice, CostTooLargeError
 from stream.rules.rate_cards import RateCards
 from stream.rules.usage import (
     EPOCH,
@@ -52,8 +52,8 @@ _OFFSET: Final = 13
 Priced = tuple[list[ChargeRow], list[Book | None]]
 """The charges of events that may be booked, if they are no duplicates, and the book of each, if it is open."""
 
-Window = tuple[int, int, int, CompiledCard | None]
-"""At a clock in ms: from when until before when, in µs, an event is accepted and has this rate card's price."""
+Window = tuple[int, int, CompiledCard | None]
+"""At some clock: from when until before when, in µs, an event is accepted and has this rate card's price."""
 
 OnReject = Callable[[Reject, Message, int], None]
 """Takes what is wrong with a record, the record, and the clock in ms."""
@@ -80,12 +80,10 @@ class Charging:
         self._horizon_us = horizon_us
         self._reject = on_reject
         self._outcomes = outcomes
-        self._window: Window = (0, 0, 0, None)
 
     def adopt(self, rate_cards: RateCards) -> None:
         """Price with these from now on."""
         self._rate_cards = rate_cards
-        self._window = (0, 0, 0, None)
 
     def charge(self, records: Sequence[Message], clock_ms: int) -> tuple[list[ChargeRow], int]:
         """What is charged for records in order, and the clock after them; timers that are due before one fire first."""
@@ -111,8 +109,9 @@ class Charging:
         """
         recent, others = self._ledger.books.recent.get, self._ledger.books.recall
         due_ms = self._due_ms(records[0], clock_ms)
-        priced_at_ms, from_us, until_us, card = self._window
-        prices = card.prices if card is not None else {}
+        priced_at_ms = from_us = until_us = 0
+        card: CompiledCard | None = None
+        prices: dict[Node, CompiledPrice] = {}
         charge: ChargeRow
         charges: list[ChargeRow] = []
         books: list[Book | None] = []
@@ -140,9 +139,8 @@ class Charging:
             occurred_at_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
             is_priced = priced_at_ms == clock_ms and from_us <= occurred_at_us < until_us
             if not is_priced:
-                self._look_up(clock_ms, occurred_at_us)
-                priced_at_ms, from_us, until_us, card = self._window
-                prices = card.prices if card is not None else {}
+                from_us, until_us, card = self._window(clock_ms, occurred_at_us)
+                priced_at_ms, prices = clock_ms, card.prices if card is not None else {}
                 is_priced = from_us <= occurred_at_us < until_us
             price = prices.get(used.node) if is_priced and not (book is not None and book.lines) else None
             quantity, flat = used.quantity, None if price is None else price.flat_microcredits
@@ -216,12 +214,12 @@ class Charging:
             offset,
         )
 
-    def _look_up(self, clock_ms: int, occurred_at_us: int) -> None:
-        """Note the card effective at that time, with the times that it prices at this clock."""
+    def _window(self, clock_ms: int, occurred_at_us: int) -> Window:
+        """The card effective at that time, with the times that it prices at this clock."""
         from_us, until_us, card = self._rate_cards.interval_at(DEFAULT_LINE, occurred_at_us)
         clock_us = clock_ms * 1_000
         earliest_us, latest_us = clock_us - self._horizon_us, clock_us + FUTURE_TOLERANCE_US
-        self._window = (clock_ms, max(from_us, earliest_us), min(until_us, latest_us + 1), card)
+        return max(from_us, earliest_us), min(until_us, latest_us + 1), card
 
     def _without_misplaced(self, priced: Priced, unknown: Collection[Account], records: Sequence[Message]) -> Priced:
         """Accounts are checked on first sight; those that are open were checked then."""

@@ -155,7 +155,7 @@ class Reader:
 
     def _read(self, applied: Callable[[int], int | None]) -> None:
         """Receive more, if a lane that books waits for it."""
-        if self._wants_more({number: applied(number) for number in self._lanes}):
+        if self._wants_more([lane for number, lane in self._lanes.items() if applied(number) is not None]):
             self._consume()
 
     def _take(self, applied: Callable[[int], int | None]) -> list[Batch]:
@@ -171,9 +171,8 @@ class Reader:
                 batches.append(batch)
         return batches
 
-    def _wants_more(self, booked: Mapping[int, int | None]) -> bool:
+    def _wants_more(self, booking: list[Lane]) -> bool:
         """Whether a lane that books waits for input. Pausing instead would make librdkafka fetch again what it had."""
-        booking = [self._lanes[number] for number, count in booked.items() if count is not None]
         return not booking or any(lane.hungry for lane in booking) or all(lane.caught_up for lane in booking)
 
     def close(self) -> None:
@@ -231,8 +230,8 @@ class Reader:
         for place, error in errors:
             self._meet(place, error)
         # Fewer at once when they are large.
-        largest = max(1, received_bytes // len(messages))
-        self._poll_records = max(16, min(LARGEST_BATCH_RECORDS, _POLL_BYTES // largest))
+        mean_bytes = max(1, received_bytes // len(messages))
+        self._poll_records = max(16, min(LARGEST_BATCH_RECORDS, _POLL_BYTES // mean_bytes))
 
     def _lane_of(self, place: Place) -> Lane | None:
         return self._lanes.get(place[1]) if place[1] is not None else None

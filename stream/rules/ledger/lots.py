@@ -3,7 +3,7 @@
 from schemas.credits import LARGEST_TOTAL_MICROCREDITS
 from schemas.dead_letter import Reason
 from schemas.identifiers import GrantId
-from schemas.lot import NEVER_MS, PRIORITIES, Lot, LotKind
+from schemas.lot import NEVER_MS, PRIORITIES, Lot, LotKind, free_grant_name
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.commands import Adjust, Grant, VoidGrant
 from stream.rules.ledger.posting import Posting
@@ -68,7 +68,7 @@ def check_grant(book: Book, name: str, amount: int) -> Reject | None:
     if book.row.granted + amount > LARGEST_TOTAL_MICROCREDITS:
         detail = f"with it the account would have got more than {LARGEST_TOTAL_MICROCREDITS} microcredits"
         return Reject(Reason.INVALID_AMOUNT, detail, account)
-    if name.startswith(_OWN_NAMES) or name == f"free:{account}":
+    if name.startswith(_OWN_NAMES) or name == free_grant_name(account):
         return Reject(Reason.GRANT_ID_REUSED, f"{name!r} is a name that the ledger itself gives", account)
     if book.lot(name) is not None:
         return Reject(Reason.GRANT_ID_REUSED, "the account has a grant of this name", account)

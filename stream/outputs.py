@@ -19,7 +19,7 @@ from stream.rules.ledger.drained import Drained
 from stream.rules.ledger.sealing import Sealed
 from stream.rules.outcome import FIXES, Reject
 
-_CHARGES_AT_ONCE = 2_000
+_CHARGES_AT_ONCE = 1_000
 _ROLLUPS_AT_ONCE = 4_000
 _ENTRIES_AT_ONCE = 1_000
 _HEAD_BYTES = 64

@@ -1,6 +1,7 @@
 """Hourly usage of every account, channel, agent and node: absolute rows, begun anew when they were evicted."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from schemas.charge import ChargeRow
 from schemas.credits import QUANTITY_MICROS_PER_UNIT
@@ -33,15 +34,18 @@ class OpenRollups:
         self._changed: list[Rollup] = []
         self._large: list[RollupKey] = []
         self._turned_at_ms = 0
+        self._same: dict[int | Agent, Any] = {}
 
     def __len__(self) -> int:
         return len(self._recent) + len(self._older)
 
     def add(self, charges: Iterable[ChargeRow], version: int) -> None:
         """Count charges into their rows, as part of checkpoint `version`."""
-        recent, older, changed = self._recent, self._older, self._changed
+        recent, older, changed, same = self._recent, self._older, self._changed, self._same.setdefault
         for account, _, _, agent, _, channel, node, quantity_micros, cost, messages, _, occurred_us, _, _ in charges:
             hour = occurred_us // US_PER_HOUR
+            # Always the same objects: keys are then told equal without a look into them, and rows keep no copies.
+            hour, agent = same(hour, hour), same(agent, agent)
             key = (account, hour, channel, agent, node)
             units, millionths = divmod(quantity_micros, QUANTITY_MICROS_PER_UNIT)
             row = recent.get(key)
@@ -90,7 +94,7 @@ class OpenRollups:
         if not self._turned_at_ms:
             self._turned_at_ms = clock_ms
         if len(self._recent) >= self._most_rows or clock_ms - self._turned_at_ms >= self._longest_ms:
-            self._older, self._recent = self._recent, {}
+            self._older, self._recent, self._same = self._recent, {}, {}
             self._turned_at_ms = clock_ms
 
     def _recall(self, key: RollupKey) -> Rollup | None:

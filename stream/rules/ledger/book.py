@@ -20,7 +20,27 @@ _NOT_POSTED = msgspec.Raw(b"")
 _UNNAMED = Account("")
 
 
-class Book:
+class _Charged:
+    """What every simple charge reads or moves: slots of a base class lie together, and in two cache lines."""
+
+    __slots__ = (
+        "account",
+        "balance_over_room",
+        "events",
+        "first_id",
+        "head",
+        "late_before_us",
+        "lines",
+        "messages",
+        "quiet_until_ms",
+        "room",
+        "sequence",
+        "updated_at_ms",
+        "version",
+    )
+
+
+class Book(_Charged):
     """`open` lots hold something, in burn-down order; `closed` ones hold nothing, by their ids.
 
     `first`, `room`, `quiet_until_ms` and `late_before_us` say which charges are simple ones: those below `room`, before
@@ -44,29 +64,16 @@ class Book:
         "_open",
         "_row",
         "absorbed_room",
-        "account",
         "asks",
-        "balance_over_room",
         "due_at_ms",
-        "events",
         "first",
-        "first_id",
         "forgotten",
-        "head",
-        "late_before_us",
         "line",
-        "lines",
-        "messages",
         "opening",
         "overage",
         "posted",
         "posted_remaining",
         "posted_room",
-        "quiet_until_ms",
-        "room",
-        "sequence",
-        "updated_at_ms",
-        "version",
     )
 
     def __init__(self, row: AccountRow, lots: list[Lot] | None = None) -> None:

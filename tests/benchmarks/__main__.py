@@ -37,7 +37,7 @@ def main() -> int:
             try:
                 if options.against:
                     compared = against.compare(
-                        kafka.bootstrap_servers, Path(folder), options.against, events, options.rounds
+                        kafka.bootstrap_servers, Path(folder), options.against, events, options.rounds, options.loads
                     )
                     options.output.write_text(json.dumps(compared, indent=2) + "\n", encoding="utf-8")
                     print(against.table(compared), f"\nwritten to {options.output}")
@@ -60,6 +60,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--events", type=int, help="so many events of each load")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contestant (default: %(default)s)")
     parser.add_argument("--against", metavar="REVISION", help="measure the worker of that commit instead of the peers")
+    parser.add_argument(
+        "--loads", nargs="+", choices=against.LOADS, default=list(against.LOADS), help="with --against: only these"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS_FILE, help="results file (default: %(default)s)")
     return parser.parse_args()
 

@@ -1,14 +1,15 @@
 """The worker against the one of an earlier commit, in one run on one broker: `--against REVISION`.
 
 Each is run from a tree of its own, with that tree's tests and schemas, over the same seeded load. Who goes first
-changes each turn.
+changes each round. The ratio is the median of the rounds' ratios: what else the machine does changes from round to
+round, and slows both of one.
 """
 
 import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,12 +23,14 @@ LOADS = {"zipf": loads.zipf, "worst": loads.worst}
 _LONGEST_TURN_SECONDS = 600
 
 
-def compare(servers: str, folder: Path, revision: str, events: int, rounds: int) -> dict[str, Any]:
-    """Medians of both workers, events a second, and what the new one comes to of the old one."""
-    found: dict[str, dict[str, list[float]]] = {load: {"before": [], "now": []} for load in LOADS}
+def compare(
+    servers: str, folder: Path, revision: str, events: int, rounds: int, chosen: Sequence[str]
+) -> dict[str, Any]:
+    """Rates of both workers over the chosen loads, events a second, and what the new one comes to of the old one."""
+    found: dict[str, dict[str, list[float]]] = {load: {"before": [], "now": []} for load in chosen}
     with _tree(revision, folder / "before") as before:
         # Not counted: a broker that was just started compiles itself meanwhile, and whoever comes first pays for it.
-        _turn(before, servers, folder, "zipf", events)
+        _turn(before, servers, folder, chosen[0], events)
         for turn in range(rounds):
             for load, of in found.items():
                 turns = [("before", before), ("now", ROOT)]
@@ -40,19 +43,22 @@ def compare(servers: str, folder: Path, revision: str, events: int, rounds: int)
 
 def table(found: dict[str, Any]) -> str:
     """A few lines for people."""
-    lines = [f"{'events/s, median of rounds':28}{'before':>10}{'now':>10}{'ratio':>8}"]
-    lines += [f"{load:28}{of['before']:>10,}{of['now']:>10,}{of['ratio']:>8.2f}" for load, of in found.items()]
+    lines = [f"{'events/s, median of rounds':28}{'before':>10}{'now':>10}{'ratio':>8}  of each round"]
+    for load, of in found.items():
+        ratios = " ".join(f"{ratio:.2f}" for ratio in of["ratios"])
+        lines.append(f"{load:28}{of['before']:>10,}{of['now']:>10,}{of['ratio']:>8.2f}  {ratios}")
     return "\n".join(lines)
 
 
 def _result(of: dict[str, list[float]], revision: str) -> dict[str, Any]:
-    before, now = median(of["before"]), median(of["now"])
+    ratios = [now / before for before, now in zip(of["before"], of["now"], strict=True)]
     rates = {name: [round(rate) for rate in each] for name, each in of.items()}
     return {
         "revision": revision,
-        "before": round(before),
-        "now": round(now),
-        "ratio": round(now / before, 3),
+        "before": round(median(of["before"])),
+        "now": round(median(of["now"])),
+        "ratio": round(median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
         "rounds": rates,
     }
 

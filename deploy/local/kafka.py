@@ -72,7 +72,7 @@ class LocalKafka(LocalService):
         command = [
             str(java),
             f"-Xmx{self._heap_mib}m",
-            # Its clients are on the same cores, and it lives for minutes: compiling it well took two fifths of its time.
+            # Its clients share its cores, and it lives for minutes: compiling it well took two fifths of its time.
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseG1GC",
             "-XX:MaxGCPauseMillis=20",

@@ -1,6 +1,6 @@
 """The worker against a plain librdkafka loop and against naive Faust, in one run on one broker: `make bench`.
 
-Contestants take turns over the same events. Ratios of medians count; absolute figures are this machine's today.
+Contestants take turns over the same events. Ratios count; absolute figures are this machine's today.
 """
 
 import argparse

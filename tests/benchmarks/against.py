@@ -17,6 +17,7 @@ from typing import Any
 from tests.benchmarks import contestants, loads
 from tests.benchmarks.arena import arena
 from tests.benchmarks.process import BenchmarkError
+from tests.benchmarks.report import ratios_of_rounds
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADS = {"zipf": loads.zipf, "worst": loads.worst}
@@ -51,14 +52,14 @@ def table(found: dict[str, Any]) -> str:
 
 
 def _result(of: dict[str, list[float]], revision: str) -> dict[str, Any]:
-    ratios = [now / before for before, now in zip(of["before"], of["now"], strict=True)]
+    ratios = ratios_of_rounds(of["now"], of["before"])
     rates = {name: [round(rate) for rate in each] for name, each in of.items()}
     return {
         "revision": revision,
         "before": round(median(of["before"])),
         "now": round(median(of["now"])),
         "ratio": round(median(ratios), 3),
-        "ratios": [round(ratio, 3) for ratio in ratios],
+        "ratios": ratios,
         "rounds": rates,
     }
 

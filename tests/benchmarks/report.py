@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -44,10 +44,15 @@ def table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def ratios_of_rounds(rates: Sequence[float], peers: Sequence[float]) -> list[float]:
+    """What one came to of the other, in each round that they shared."""
+    return [_rounded(rate / peer) for rate, peer in zip(rates, peers, strict=True)]
+
+
 def _of_rounds(rates: Mapping[str, list[float]]) -> list[float]:
-    """The least and the greatest ratio of two that shared a round."""
-    ratios = [worker / ceiling for worker, ceiling in zip(rates["worker"], rates["ceiling"], strict=True)]
-    return [_rounded(min(ratios)), _rounded(max(ratios))]
+    """The least and the greatest ratio."""
+    ratios = ratios_of_rounds(rates["worker"], rates["ceiling"])
+    return [min(ratios), max(ratios)]
 
 
 def _rounded(ratio: float) -> float:

@@ -21,7 +21,7 @@ _UNNAMED = Account("")
 
 
 class _Charged:
-    """What every simple charge reads or moves: slots of a base class lie together, and in two cache lines."""
+    """What every simple charge reads or moves: slots of a base class lie together, in fewer cache lines."""
 
     __slots__ = (
         "account",
@@ -49,11 +49,12 @@ class Book(_Charged):
     `due_at_ms` is when the clock has something to do. A simple charge is taken from `room` alone; the balance after it
     is `room` and `balance_over_room`.
 
-    From `head` to `updated_at_ms` is the row's as simple charges move it; row and lot follow with `absorb`, before
-    anybody looks at them. Row and lots of a book that was `opened` are made when somebody does, from `opening` or from
-    the row that was kept at rest: most accounts are never posted to, and the rows of a million are in no processor's
-    cache. `version` is the checkpoint that writes what changed last. `posted` is the row as the last posting left it,
-    encoded, or nil while nothing was but `opening`; `posted_room` and `posted_remaining` are those of then.
+    `sequence`, `head`, `events`, `messages` and `updated_at_ms` are the row's as simple charges move them; row and lot
+    follow with `absorb`, before anybody looks at them. Row and lots of a book that was `opened` are made when somebody
+    does, from `opening` or from the row that was kept at rest: most accounts are never posted to, and the rows of a
+    million are in no processor's cache. `version` is the checkpoint that writes what changed last. `posted` is the row
+    as the last posting left it, encoded, or nil while nothing was but `opening`; `posted_room` and `posted_remaining`
+    are those of then.
 
     `forgotten` names closed lots that were dropped since it was last emptied: their rows are to be removed.
     """

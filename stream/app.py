@@ -21,6 +21,7 @@ from stream.engine.broadcast import Broadcast
 from stream.engine.murmur2 import partitions_for
 from stream.engine.owner import Owner
 from stream.engine.transport import GroupConsumer, MicroBatchTransport
+from stream.engine.turns import take_turns
 from stream.faust_parts import NoTables
 from stream.group_credentials import group_credentials
 from stream.ledger_tables import LedgerTables
@@ -139,9 +140,9 @@ class Worker(Service):
 
     @Service.task
     async def _checkpoints(self) -> None:
+        interval_seconds = self._engine.checkpoint_interval_seconds
         while not self.should_stop:
-            await asyncio.sleep(self._engine.checkpoint_interval_seconds)
-            self.owner.tick()
+            await take_turns(list(self.owner.holdings), interval_seconds, self.owner.turn)
             if self._broadcasting is not None and self._broadcasting.done():
                 self._broadcasting.result()
 

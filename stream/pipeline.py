@@ -124,11 +124,12 @@ class Pipeline:
         self._undrained_from = None
         self.dedup.expire(self._clock_ms)
 
-    def _book_usage(self, records: Sequence[Message], clock_ms: int) -> int:
+    def _book_usage(self, records: list[Message], clock_ms: int) -> int:
         if self._undrained_from is None:
             self._undrained_from = records[0].offset()
-        for first in range(0, len(records), _RECORDS_AT_ONCE):
-            some = records[first : first + _RECORDS_AT_ONCE]
+        while records:
+            # Let go once they are booked, not with the batch: their memory is then still in a core's cache.
+            some, records[:_RECORDS_AT_ONCE] = records[:_RECORDS_AT_ONCE], ()
             charges, clock_ms = self._charging.charge(some, clock_ms)
             self._rollups.add(charges, self.ledger.version)
             self._outputs.charge(charges)
@@ -136,7 +137,7 @@ class Pipeline:
                 self._outputs.seal(self.ledger.take_sealed(), self.ledger.version)
         return clock_ms
 
-    def _book_commands(self, records: Sequence[Message], clock_ms: int) -> int:
+    def _book_commands(self, records: list[Message], clock_ms: int) -> int:
         for record in records:
             clock_ms = max(clock_ms, record.timestamp()[1])
             self.ledger.advance(clock_ms)

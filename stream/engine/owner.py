@@ -189,15 +189,14 @@ class Owner:
 
     # --- every checkpoint interval ---
 
-    def tick(self) -> None:
-        """Start the checkpoints and the ticks that are due; look for batches that vanished on their way."""
-        now = time.monotonic()
-        for holding in list(self.holdings.values()):
-            if holding.phase is Phase.RUNNING and holding.partition is not None:
-                self._start_checkpoint(holding, empty=False)
-                note_waiting(holding, self.reader, now)
-                self._look_for_vanished(holding, now)
-                self._ticks.look_at(holding, now)
+    def turn(self, number: int) -> None:
+        """Start a partition's checkpoint and its tick, if they are due; look for batches that vanished on their way."""
+        holding, now = self.holdings.get(number), time.monotonic()
+        if holding is not None and holding.phase is Phase.RUNNING and holding.partition is not None:
+            self._start_checkpoint(holding, empty=False)
+            note_waiting(holding, self.reader, now)
+            self._look_for_vanished(holding, now)
+            self._ticks.look_at(holding, now)
 
     def _look_for_vanished(self, holding: Holding, now: float) -> None:
         """Flow control may clear what Faust had queued: then nothing more would come, and no gap would show."""

@@ -76,7 +76,8 @@ class Processor(Protocol):
         """Book a batch in order as part of checkpoint `version`; the partition's clock after it.
 
         `clock_ms` is the partition's clock before it. Without runs it is a tick, and that is what the clock moved to.
-        `now_ms` is this machine's clock; all are in ms since 1970.
+        `now_ms` is this machine's clock; all are in ms since 1970. It may empty the lists of records as it goes: nobody
+        looks at them again.
         """
 
     def look_ups(self, runs: Sequence[Run]) -> Sequence[LookUp]:

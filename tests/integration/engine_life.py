@@ -69,7 +69,8 @@ class Life:
             if apply and self.deliver(batch):
                 self.owner.apply(batch)
         if tick:
-            self.owner.tick()
+            for number in list(self.owner.holdings):
+                self.owner.turn(number)
         return batches
 
     async def until(self, holds: Callable[[], bool], **turned: bool) -> None:

@@ -105,7 +105,7 @@ def test_rule_2_half_a_batch_is_never_written(engine: EngineScene, monkeypatch: 
             engine.escape = escape
             engine.send_keys([*"aaaa", "bad", *"bbbbb"])
             await life.until(lambda: life.holding().failures == 1)
-            life.owner.tick()
+            life.owner.turn(0)
             engine.escape = lambda _: None
             if then == "revoke":
                 await life.owner.revoke([0])

@@ -23,6 +23,7 @@ from stream.engine import (
     recovery,
     restoring,
     ticks,
+    turns,
 )
 from stream.engine.log_cache import CachedLog, LogCache
 from tests.simulation.fake_consumer import FakeConsumer
@@ -92,7 +93,7 @@ def simulated(scheduler: Scheduler, reach: Callable[[str], None], transaction_ti
     names = SimpleNamespace(uuid4=lambda: uuid.UUID(int=scheduler.random.getrandbits(128)))
     replaced: list[tuple[object, str, object]] = [
         *((module, "time", clock) for module in (owner, reader, recovery, restoring, checkpoint, partition, holding)),
-        *((module, "time", clock) for module in (ticks, reading_back)),
+        *((module, "time", clock) for module in (ticks, turns, reading_back)),
         *((module, "ThreadPoolExecutor", SimExecutor) for module in (owner, reader, broadcast, ticks, look_ups)),
         *((module, "Consumer", FakeConsumer) for module in (reader, restoring, broadcast, log_ends)),
         (checkpoint, "Producer", FakeProducer),

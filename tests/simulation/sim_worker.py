@@ -14,6 +14,7 @@ from stream.engine.lane import Batch
 from stream.engine.owner import Owner
 from stream.engine.progress import Topology
 from stream.engine.topics import WrongTopicsError
+from stream.engine.turns import take_turns
 from stream.pipeline import Pipeline
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.ledger.posting import Posting
@@ -145,7 +146,8 @@ class SimWorker:
             lambda error: self._end(f"fatal: {error}"),
             lambda _, __: None,
         )
-        for story in (self.broadcast.run(), self._poll(), self._book(), self._tick(), self._belong(), self._beat()):
+        of_worker = (self.broadcast.run(), self._poll(), self._book(), self._take_turns(), self._belong(), self._beat())
+        for story in of_worker:
             self._watch(self.loop.create_task(story))
 
     def _make_pipeline(self, partition: int) -> Pipeline:
@@ -188,12 +190,11 @@ class SimWorker:
             self.owner.apply(batch)
             await asyncio.sleep(0)
 
-    async def _tick(self) -> None:
+    async def _take_turns(self) -> None:
         assert self.owner is not None
         interval_seconds = self._deployment.settings.engine.checkpoint_interval_seconds
         while True:
-            await asyncio.sleep(interval_seconds)
-            self.owner.tick()
+            await take_turns(list(self.owner.holdings), interval_seconds, self.owner.turn)
 
     async def _belong(self) -> None:
         """In the group: give back, join, be assigned, over and over."""

@@ -104,8 +104,9 @@ class Asking:
         for each in self._wanted(pipeline, runs):
             if each.place not in answers or (each.written and each.written != answers[each.place]):
                 self.lacking.append(each.place)
-        clock_ms = self._real["apply"](pipeline, runs, version, clock_ms, now_ms)
+        # A pipeline lets go of records as it books them.
         last = [(records[-1].offset() or 0) + 1 for which, records in runs if which == MANY]
+        clock_ms = self._real["apply"](pipeline, runs, version, clock_ms, now_ms)
         self._booked[pipeline] = max([self._booked.get(pipeline, 0), *last])
         return int(clock_ms)
 

@@ -130,10 +130,12 @@ class FakeKafka:
         transaction = self.transaction(name)
         deadline = self.scheduler.now + seconds
         self.reach(seconds)
-        if transaction.ends is Ends.OPEN:
-            self.met("open transaction aborted by the next owner")
-            self._fence_and_abort(transaction)
-        self.until_ended(transaction, deadline)
+        # While the markers of the one before are waited for, its owner may begin another.
+        while transaction.ends is not Ends.NONE:
+            if transaction.ends is Ends.OPEN:
+                self.met("open transaction aborted by the next owner")
+                self._fence_and_abort(transaction)
+            self.until_ended(transaction, deadline)
         transaction.epoch += 1
         return transaction.epoch
 

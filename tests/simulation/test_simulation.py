@@ -21,6 +21,8 @@ REGRESSION_SEEDS = (
     131,
     # A plan ended and began again on one day, and the oracle gave that day's bill two lines of one price.
     3559,
+    # While an id was taken, its last owner began another transaction, and the cluster had both write into that one.
+    30347,
 )
 _play = functools.cache(run)
 

@@ -28,6 +28,7 @@ from stream.ledger_tables import LedgerTables
 from stream.metrics import MOST_WATCHED_ACCOUNTS, Metrics
 from stream.outputs import Outputs
 from stream.pipeline import Pipeline
+from stream.rollups.beside import RollerBeside
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.rate_cards import RateCards
 from stream.settings import WorkerSettings
@@ -63,6 +64,7 @@ class Worker(Service):
         self.app = app
         self.outcomes: Counter[str] = Counter()
         self.metrics = Metrics(self)
+        self.rollups = RollerBeside()
         self._engine = settings.engine
         self._admin = AdminClient(settings.kafka)
         self._topology = topic_checks.topology(self._admin, self._engine.topics)
@@ -100,6 +102,7 @@ class Worker(Service):
             corrections_table(names),
             DedupLog(names.dedup_log, window_ms, settings.dedup_memory_mb << 20),
             Outputs(names, partition),
+            self.rollups.roll_up,
             settings.horizon_us,
             self.outcomes,
         )
@@ -122,6 +125,7 @@ class Worker(Service):
 
     async def on_start(self) -> None:
         """Called by Faust once its consumer may start."""
+        self.rollups.start()
         self._broadcasting = asyncio.create_task(self.broadcast.run())
         await self.web.start()
 
@@ -133,6 +137,7 @@ class Worker(Service):
         # Kafka may be away, and Faust may wait for a rebalance that will not come.
         _exit_hard_after(_HARD_EXIT_SECONDS, _CRASHED)
         await self.owner.stop()
+        self.rollups.close()
         await self.broadcast.stop()
         await self.web.stop()
         crashed = self.fatal is not None or self.app.crashed

@@ -13,6 +13,7 @@ from stream.booked_lately import BookedLately
 from stream.booked_look_ups import ChargeLookUp, EntriesLookUp
 from stream.engine.processor import LookUp
 from stream.engine.tables import Table
+from stream.rollups.roller import Correction
 from stream.rules.commands import read_command
 from stream.rules.corrected import Corrected, corrected_key, not_corrected
 from stream.rules.ledger.corrections import CORRECTED_MS, ChargeNow, charge_of
@@ -21,7 +22,6 @@ from stream.rules.ledger.plans import line_at
 from stream.rules.outcome import Reject
 from stream.rules.pricing import CostTooLargeError
 from stream.rules.rate_cards import RateCards
-from stream.rules.rollup import OpenRollups
 
 _MOST_FORGOTTEN = 1_000
 
@@ -38,14 +38,14 @@ class Corrections:
         partition: int,
         table: Table[bytes, Corrected],
         ledger: Ledger,
-        rollups: OpenRollups,
         lately: BookedLately,
     ) -> None:
         self._topics = topics
         self._partition = partition
         self._table = table
         self._ledger = ledger
-        self._rollups = rollups
+        self.rolled_up: list[Correction] = []
+        """What rollups must count more since it was last emptied."""
         self._lately = lately
         self._rate_cards = RateCards()
         self._charges: dict[int, ChargeLookUp] = {}
@@ -111,7 +111,7 @@ class Corrections:
             row.version = version
             self._table.changed.append(row)
         if more_microcredits:
-            self._rollups.correct(row.rollup, more_microcredits, version)
+            self.rolled_up.append((row.rollup, more_microcredits))
 
     def booked(self) -> None:
         """What was read back for a batch is needed no more."""

@@ -1,4 +1,4 @@
-"""What a partition emits: charges, rollups, entries, notices and dead letters, encoded at a checkpoint."""
+"""What a partition emits: charges, entries, notices and dead letters, encoded at a checkpoint."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from schemas.dead_letter import LARGEST_DEAD_LETTER_BYTES, DeadLetter
 from schemas.ledger import pack_entries
 from schemas.notice_events import notice_event
 from schemas.notices import Alert, Notice, RefillRequest
-from schemas.rollup import Rollup, RollupBatch
 from schemas.topics import PACKED_BYTES, TopicNames
 from stream.engine.outbox import Record, pack
 from stream.rules.ledger.drained import Drained
@@ -20,7 +19,6 @@ from stream.rules.ledger.sealing import Sealed
 from stream.rules.outcome import FIXES, Reject
 
 _CHARGES_AT_ONCE = 1_000
-_ROLLUPS_AT_ONCE = 4_000
 _ENTRIES_AT_ONCE = 1_000
 _HEAD_BYTES = 64
 """What stands before the rows of a packed record takes less."""
@@ -67,13 +65,9 @@ class Outputs:
         """Keep a rejected record for the dead letters, with its bytes and place."""
         self._dead_letters.append((reject, record, clock_ms))
 
-    def drain(self, ledger: Drained, rollups: Sequence[Rollup], version: int, booked_at_ms: int) -> list[Record]:
-        """Everything collected, what the ledger booked and the given rollup rows, as records of that checkpoint."""
+    def drain(self, ledger: Drained, version: int, booked_at_ms: int) -> list[Record]:
+        """Everything collected and what the ledger booked, as records of that checkpoint."""
         partition, topics = self._partition, self.topics
-
-        def encode_rollups(rows: Sequence[Rollup]) -> bytes:
-            return encode_packed(RollupBatch(partition, version, list(rows)))
-
         self._encode_charges()
         charges, self.packed_charges, self.packed_charges_count = self.packed_charges, [], 0
         dead_letters, self._dead_letters = self._dead_letters, []
@@ -81,9 +75,6 @@ class Outputs:
             # A ChargeBatch, whose charges are encoded already.
             (topics.charges, None, encode_packed((partition, version, first, booked_at_ms, msgspec.Raw(rows))))
             for first, rows in charges
-        ]
-        records += [
-            (topics.rollups, None, value) for _, value in pack(rollups, encode_rollups, PACKED_BYTES, _ROLLUPS_AT_ONCE)
         ]
         self.seal(ledger.sealed, version)
         records += [(topics.ledger, None, value) for value in self.packed_entries]

@@ -1,5 +1,6 @@
 """One partition's pipeline: decode → check → price → deduplicate → burn down → roll up → emit."""
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -11,11 +12,12 @@ from stream.charging import Charging
 from stream.corrections import Corrections
 from stream.dedup_log import DedupLog
 from stream.engine.lane import FEW, MANY, Run
-from stream.engine.outbox import Record
+from stream.engine.outbox import Outbox, Record
 from stream.engine.processor import LookUp
 from stream.engine.tables import Table
 from stream.ledger_tables import LedgerTables
 from stream.outputs import Outputs
+from stream.rollups.roller import Job, RollUp
 from stream.rules.carrying_out import Carrying
 from stream.rules.commands import REMEMBERED_MS, Remembered
 from stream.rules.corrected import Corrected
@@ -23,7 +25,6 @@ from stream.rules.ledger.ledger import Ledger
 from stream.rules.outcome import Reject
 from stream.rules.partitioning import PartitionsFor
 from stream.rules.rate_cards import RateCards
-from stream.rules.rollup import OpenRollups
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ _MOST_FORGOTTEN = 1_000
 _NO_OFFSET = 1 << 63
 # What so many records are read into stays in a core's cache until they are booked: 5,000 take 1.5 µs an event more.
 _RECORDS_AT_ONCE = 1_000
+_lives = itertools.count(1)
 
 
 class Pipeline:
@@ -47,6 +49,7 @@ class Pipeline:
         corrections: Table[bytes, Corrected],
         dedup: DedupLog,
         outputs: Outputs,
+        roll_up: RollUp,
         horizon_us: int,
         outcomes: Counter[str],
     ) -> None:
@@ -59,12 +62,13 @@ class Pipeline:
         self._ledger_tables = ledger
         self._commands = commands
         self._charging = Charging(partition, partitions_for, self.ledger, dedup, horizon_us, self._reject, outcomes)
-        self._rollups = OpenRollups()
         self._corrections = Corrections(
-            outputs.topics, partition, corrections, self.ledger, self._rollups, BookedLately(self.ledger, outputs)
+            outputs.topics, partition, corrections, self.ledger, BookedLately(self.ledger, outputs)
         )
         self._carrying = Carrying(self.ledger, commands, self._corrections, self._charging.check_partition)
         self._outputs = outputs
+        self._roll_up = roll_up
+        self._life = next(_lives)
         self._outcomes = outcomes
         self._clock_ms = 0
         self._undrained_from: int | None = None
@@ -107,18 +111,32 @@ class Pipeline:
         self._charging.adopt(broadcast)
         self._corrections.adopt(broadcast)
 
-    def drain(self, version: int, booked_at_ms: int) -> list[Record]:
-        """Every output since the last checkpoint, and the ids to remember; the tables were drained before."""
+    def drain(self, version: int, booked_at_ms: int) -> Outbox:
+        """Every output since the last checkpoint, and the ids to remember; the tables were drained before.
+
+        Rollups are made of its charges later, in the checkpoint's thread.
+        """
         drained = self._ledger_tables.drained
         for drift in drained.drift:
             logger.error("partition %s drifted: %s", self._partition, drift)
         self.drifted += len(drained.drift)
-        return self._outputs.drain(drained, self._rollups.drain(), version, booked_at_ms) + self.dedup.drain()
+        records = self._outputs.drain(drained, version, booked_at_ms)
+        topics = self._outputs.topics
+        corrections, self._corrections.rolled_up = self._corrections.rolled_up, []
+        charges = [value for topic, _, value in records if topic == topics.charges and value is not None]
+        records += self.dedup.drain()
+        if not charges and not corrections:
+            return Outbox(records)
+        job = Job(self._partition, self._life, version, self._clock_ms, corrections)
+
+        def rollups() -> list[Record]:
+            return [(topics.rollups, None, value) for value in self._roll_up(job, charges)]
+
+        return Outbox(records, rollups)
 
     def drained(self) -> None:
         """Nothing that was drained needs its memory any more."""
         self.ledger.books.rest()
-        self._rollups.forget(self._clock_ms)
         self._forget_commands()
         self._corrections.drained(self._clock_ms)
         self._undrained_from = None
@@ -131,7 +149,6 @@ class Pipeline:
             # Let go once they are booked, not with the batch: their memory is then still in a core's cache.
             some, records[:_RECORDS_AT_ONCE] = records[:_RECORDS_AT_ONCE], ()
             charges, clock_ms = self._charging.charge(some, clock_ms)
-            self._rollups.add(charges, self.ledger.version)
             self._outputs.charge(charges)
             if len(self.ledger.sealed.lines) >= _RECORDS_AT_ONCE:
                 self._outputs.seal(self.ledger.take_sealed(), self.ledger.version)

@@ -1,5 +1,6 @@
 """The project's processes as tests run them: started with settings, killed, and never left running."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -86,6 +87,16 @@ class Running:
         """Send a signal if it still runs."""
         if self._process.poll() is None:
             self._process.send_signal(number)
+
+    def children(self) -> list[int]:
+        """The processes that it started, and that run."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                state, parent = stat.read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[:2]
+                if int(parent) == self.pid and state != "Z":
+                    found.append(int(stat.parent.name))
+        return found
 
     def restart(self, **settings: object) -> None:
         """Start it again, with more settings, after it ended."""

@@ -172,7 +172,7 @@ class CheckpointWriter:
             return self._write(checkpoint)
 
     def _write(self, checkpoint: Checkpoint) -> Outcome:
-        records = [*checkpoint.records, *self._progress_records(checkpoint)]
+        records = [*checkpoint.complete(), *self._progress_records(checkpoint)]
         header = str(checkpoint.progress.version).encode()
         for attempt in range(MOST_ATTEMPTS):
             try:

@@ -3,10 +3,26 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from msgspec import Struct
+
 Record = tuple[str, bytes | None, bytes | None]
 """Topic, key, value; a row without value was removed. Every record goes to the partition that wrote it."""
 
+Later = Callable[[], list[Record]]
+"""Works records out; it may block."""
+
 T = TypeVar("T")
+
+
+class Outbox(Struct, frozen=True):
+    """What is to be written: these records, and those that `later` makes of what was drained.
+
+    `later` is called once, in the checkpoint's thread: its time is not taken from booking. What it raises fails the
+    partition, which is taken over again.
+    """
+
+    records: list[Record]
+    later: Later | None = None
 
 
 def pack(

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stream.engine import progress as progress_format
 from stream.engine.lane import Batch, Offsets, Run
-from stream.engine.outbox import Record
+from stream.engine.outbox import Later, Outbox, Record
 from stream.engine.processor import LookUp, Processor
 from stream.engine.progress import Progress, Topology
 
@@ -31,12 +31,17 @@ class Applied(Enum):
 
 
 class Checkpoint(Struct, frozen=True):
-    """One transaction: every record of it, kept until its outcome is known. `before` is the progress it follows."""
+    """One transaction: what it writes, kept until its outcome is known. `before` is the progress it follows."""
 
     records: list[Record]
     progress: Progress
     before: Progress
     topology: Topology | None
+    later: Later | None = None
+
+    def complete(self) -> list[Record]:
+        """Every record but progress, those included that are only worked out now: it may block, and is called once."""
+        return self.records if self.later is None else [*self.records, *self.later()]
 
 
 class BrokenPartitionError(Exception):
@@ -152,10 +157,10 @@ class Partition:
             claim=self._claim,
         )
         try:
-            records = self._drain(progress.version)
+            outbox = self._drain(progress.version)
         except Exception as error:
             raise self._break(error) from error
-        checkpoint = Checkpoint(records, progress, self._prepared, self._topology)
+        checkpoint = Checkpoint(outbox.records, progress, self._prepared, self._topology, outbox.later)
         self._prepared = progress
         self._topology = None
         self._moved = False
@@ -167,13 +172,13 @@ class Partition:
         self.durable = checkpoint.progress
         self.last_checkpoint_at = time.monotonic()
 
-    def _drain(self, version: int) -> list[Record]:
+    def _drain(self, version: int) -> Outbox:
         records: list[Record] = []
         for table in self.processor.tables:
             records += table.drain()
-        records += self.processor.drain(version, time.time_ns() // 1_000_000)
+        outbox = self.processor.drain(version, time.time_ns() // 1_000_000)
         self.processor.drained()
-        return records
+        return Outbox(records + outbox.records, outbox.later)
 
     def _tick(self, tick: Batch) -> Applied:
         """Move the clock, if that changes anything; a tick out of order is no gap, as it holds no records."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from stream.engine.lane import Run
-from stream.engine.outbox import Record
+from stream.engine.outbox import Outbox
 from stream.engine.tables import Changelogged
 
 NEVER_MS = (1 << 63) - 1
@@ -89,8 +89,8 @@ class Processor(Protocol):
     def answer(self, look_ups: Sequence[LookUp]) -> None:
         """What was found, for the batch that is applied next; of a place that the topic no longer holds, nothing."""
 
-    def drain(self, version: int, booked_at_ms: int) -> list[Record]:
-        """All outputs since the last call, encoded; the tables are drained by the engine."""
+    def drain(self, version: int, booked_at_ms: int) -> Outbox:
+        """All outputs since the last call, encoded, or to be worked out; the tables are drained by the engine."""
 
     def adopt(self, broadcast: object) -> None:
         """Use this value of the broadcast topic from the next batch on."""

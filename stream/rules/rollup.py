@@ -34,7 +34,7 @@ class OpenRollups:
         self._changed: list[Rollup] = []
         self._large: list[RollupKey] = []
         self._turned_at_ms = 0
-        self._same: dict[int | Agent, Any] = {}
+        self._same: dict[int | str, Any] = {}
 
     def __len__(self) -> int:
         return len(self._recent) + len(self._older)
@@ -45,7 +45,8 @@ class OpenRollups:
         for account, _, _, agent, _, channel, node, quantity_micros, cost, messages, _, occurred_us, _, _ in charges:
             hour = occurred_us // US_PER_HOUR
             # Always the same objects: keys are then told equal without a look into them, and rows keep no copies.
-            hour, agent = same(hour, hour), same(agent, agent)
+            account, hour = same(account, account), same(hour, hour)
+            channel, agent, node = same(channel, channel), same(agent, agent), same(node, node)
             key = (account, hour, channel, agent, node)
             units, millionths = divmod(quantity_micros, QUANTITY_MICROS_PER_UNIT)
             row = recent.get(key)

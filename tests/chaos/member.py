@@ -29,12 +29,8 @@ class Member:
 
     @property
     def memory_mib(self) -> int:
-        """What it holds in memory now; 0 when it is gone."""
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{self.running.pid}/status").read_text(encoding="utf-8").splitlines():
-                if line.startswith("VmRSS:"):
-                    return int(line.split()[1]) // _KIB_PER_MIB
-        return 0
+        """What it and the processes that it started hold in memory now; 0 when it is gone."""
+        return sum(map(_resident_kib, (self.running.pid, *self.running.children()))) // _KIB_PER_MIB
 
     @property
     def cpu_ticks(self) -> int:
@@ -47,3 +43,11 @@ class Member:
     def log(self) -> str:
         """All that it said, over all its lives."""
         return self.running.log.read_text(encoding="utf-8", errors="replace")
+
+
+def _resident_kib(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+    return 0

@@ -186,7 +186,7 @@ def _judge_reject(found: Reject, said: object, topic: str, key: bytes, value: by
     assert 0 < len(found.detail) <= LONGEST_DETAIL, f"{len(found.detail)} characters of detail"
     outputs = Outputs(_TOPICS, 0)
     outputs.reject(found, Message(topic=topic, partition=0, offset=0, key=key, value=value), _NOON_MS)
-    ((_, _, written),) = outputs.drain(NOTHING_DRAINED, [], 1, _NOON_MS)
+    ((_, _, written),) = outputs.drain(NOTHING_DRAINED, 1, _NOON_MS)
     assert written is not None
     assert len(written) <= LARGEST_OUTPUT_BYTES
     # Where it breaks off depends on how deep the caller is itself.

@@ -7,7 +7,7 @@ from confluent_kafka import Message
 from msgspec import Struct
 
 from stream.engine.lane import FEW, Run
-from stream.engine.outbox import Record
+from stream.engine.outbox import Outbox, Record
 from stream.engine.processor import NEVER_MS, LookUp
 from stream.engine.tables import Table
 
@@ -144,11 +144,14 @@ class TallyProcessor:
     def answer(self, look_ups: Sequence[LookUp]) -> None:
         self._answers = {each.place: each.found for each in look_ups if isinstance(each, BookingLookUp)}
 
-    def drain(self, version: int, booked_at_ms: int) -> list[Record]:  # noqa: ARG002  the protocol's
+    def drain(self, version: int, booked_at_ms: int) -> Outbox:  # noqa: ARG002  the protocol's
+        """What was booked is encoded later, in the checkpoint's thread."""
         bookings, self._bookings = self._bookings, []
-        return [
-            (self._output, None, msgspec.json.encode(each) + self.padding) for each in bookings
-        ] + self.journal.drain()
+
+        def encoded() -> list[Record]:
+            return [(self._output, None, msgspec.json.encode(each) + self.padding) for each in bookings]
+
+        return Outbox(self.journal.drain(), encoded)
 
     def adopt(self, broadcast: object) -> None:
         self.broadcast = broadcast

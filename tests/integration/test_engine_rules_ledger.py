@@ -1,8 +1,10 @@
 """Engine rules that show in credits: the worker's own pipeline on real topics, in lives of this process."""
 
 import asyncio
+import contextlib
 import json
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,10 +74,13 @@ class Ledger:
         body = usage(e_subject=account, e_time=datetime.now(UTC).isoformat())
         self._produce(self.names.usage_events, account.encode(), body, partition)
 
-    def life(self, **changes: object) -> Life:
+    @contextlib.asynccontextmanager
+    async def life(self, **changes: object) -> AsyncIterator[Life]:
         """One life with settings of its own."""
         _, self.worker = apps.make_app(msgspec.structs.replace(self.settings, **changes))
-        return Life(self.worker.owner, self.worker.broadcast, range(PARTITIONS))
+        with contextlib.closing(self.worker.rollups):
+            async with Life(self.worker.owner, self.worker.broadcast, range(PARTITIONS)) as life:
+                yield life
 
     def all_durable(self, life: Life) -> bool:
         """Everything that was sent is in a checkpoint."""

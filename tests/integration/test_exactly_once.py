@@ -1,5 +1,6 @@
 """Whatever crashes, every accepted event is in balances, rollups, charges and ClickHouse exactly once."""
 
+import os
 import signal
 import threading
 import time
@@ -122,6 +123,24 @@ def test_a_crash_at_a_named_point_changes_no_figure(system: System, crash_point:
     worker.restart(crash_point="")
     system.wait_booked()
     system.assert_exact()
+
+
+def test_a_killed_process_beside_a_worker_changes_no_figure(system: System) -> None:
+    """Whatever it had rolled up is in segments that stay as they were written."""
+    worker = system.worker()
+    worker.wait_ready()
+    sending = in_background(lambda: system.send(load(20_000), rate=4_000))
+    killed = set()
+    while sending.is_alive():
+        time.sleep(0.7)
+        for pid in worker.children():
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+    sending.join()
+    system.wait_booked()
+    system.assert_exact()
+    assert len(killed) > 3
+    assert "failed" not in worker.said()
 
 
 def in_background(work: object) -> threading.Thread:

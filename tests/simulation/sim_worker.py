@@ -16,6 +16,7 @@ from stream.engine.progress import Topology
 from stream.engine.topics import WrongTopicsError
 from stream.engine.turns import take_turns
 from stream.pipeline import Pipeline
+from stream.rollups.roller import Roller
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.ledger.posting import Posting
 from stream.rules.rate_cards import RateCards
@@ -82,6 +83,7 @@ class SimWorker:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._outcomes: Counter[str] = Counter()
+        self._roller = Roller()
         scheduler.after(0.0, self._boot, self.process)
 
     # --- what the environment does to it ---
@@ -153,7 +155,12 @@ class SimWorker:
     def _make_pipeline(self, partition: int) -> Pipeline:
         """As the worker makes it."""
         deployment = self._deployment
-        worker = SimpleNamespace(settings=deployment.settings, _topology=deployment.topology, outcomes=self._outcomes)
+        worker = SimpleNamespace(
+            settings=deployment.settings,
+            _topology=deployment.topology,
+            outcomes=self._outcomes,
+            rollups=self._roller,
+        )
         pipeline = Worker.make_pipeline(cast("Worker", worker), partition)
         self._note_postings_behind(pipeline.ledger)
         return pipeline

@@ -15,13 +15,14 @@ from schemas.topics import TopicNames
 from stream.dedup_log import DedupLog
 from stream.engine.lane import FEW, MANY, Batch, Offsets, Run, offset_after
 from stream.engine.murmur2 import partitions_for
-from stream.engine.outbox import Record
+from stream.engine.outbox import Outbox, Record
 from stream.engine.partition import Applied, Partition
 from stream.engine.processor import LookUp
 from stream.engine.progress import Progress
 from stream.ledger_tables import LedgerTables
 from stream.outputs import Outputs
 from stream.pipeline import Pipeline
+from stream.rollups.roller import Roller
 from stream.rules.ledger.book import Book
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.rate_cards import RateCards
@@ -132,7 +133,7 @@ class PipelineAt(Pipeline):
     def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:  # noqa: ARG002
         return super().apply(runs, version, clock_ms, self.now_ms)
 
-    def drain(self, version: int, booked_at_ms: int) -> list[Record]:  # noqa: ARG002
+    def drain(self, version: int, booked_at_ms: int) -> Outbox:  # noqa: ARG002
         return super().drain(version, self.now_ms)
 
 
@@ -143,6 +144,7 @@ def new_pipeline(
     window_ms: int = DAY_MS,
     horizon_ms: int = DAY_MS - 5 * 60_000,
     outcomes: Counter[str] | None = None,
+    roller: Roller | None = None,
 ) -> PipelineAt:
     """An empty pipeline as the worker makes it."""
 
@@ -154,6 +156,7 @@ def new_pipeline(
         corrections_table(TOPICS),
         DedupLog(TOPICS.dedup_log, window_ms, 16 << 20),
         Outputs(TOPICS, partition),
+        (roller or Roller()).roll_up,
         horizon_ms * 1_000,
         Counter() if outcomes is None else outcomes,
     )
@@ -177,7 +180,7 @@ class Scene:
         self.outcomes: Counter[str] = Counter()
         self.written: list[Record] = []
         self.cards = rate_cards(*cards)
-        self._most_rollups = most_rollups
+        self._roller = Roller(most_rollups)
         self._options = options
         self._now_ms = NOON_MS
         self.pipeline = self._new_pipeline()
@@ -217,8 +220,9 @@ class Scene:
         checkpoint = self.partition.prepare(empty=True)
         assert checkpoint is not None
         self.partition.committed(checkpoint)
-        self.written += checkpoint.records
-        return checkpoint.records
+        records = checkpoint.complete()
+        self.written += records
+        return records
 
     def take_over(self) -> None:
         """Lose the memory, and restore it from the checkpoints' records as the next owner would."""
@@ -257,9 +261,8 @@ class Scene:
         return book
 
     def _new_pipeline(self) -> PipelineAt:
-        pipeline = new_pipeline(outcomes=self.outcomes, **self._options)
+        pipeline = new_pipeline(outcomes=self.outcomes, roller=self._roller, **self._options)
         pipeline.now_ms = self._now_ms
-        pipeline._rollups._most_rows = self._most_rollups
         return pipeline
 
     def _new_partition(self, progress: Progress) -> Partition:

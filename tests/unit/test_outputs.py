@@ -8,19 +8,18 @@ import msgspec
 from confluent_kafka import Message
 
 from schemas.account import BillLine
-from schemas.codec import decode_charges, decode_dead_letter, decode_rollups
+from schemas.codec import decode_charges, decode_dead_letter
 from schemas.dead_letter import LARGEST_DEAD_LETTER_BYTES, DeadLetter, Reason
 from schemas.identifiers import Account, Agent, Node
 from schemas.ledger import decode_entry_batch, entries_of, verify_chain
 from schemas.notice_events import bill_id, decode_notice, notice_event
 from schemas.notices import Alert, Bill, Notice, RefillRequest
-from schemas.rollup import Rollup
 from schemas.topics import LARGEST_OUTPUT_BYTES, LARGEST_RECORD_BYTES, PACKED_BYTES
 from stream.outputs import Outputs
 from stream.rules.ledger.drained import NOTHING_DRAINED
 from stream.rules.ledger.ledger import Ledger
 from stream.rules.outcome import FIXES, Reject
-from tests.unit.booked_figures import charges_in, dead_letters_in, entries_in, rollups_in, values_in
+from tests.unit.booked_figures import charges_in, dead_letters_in, entries_in, values_in
 from tests.unit.booking_scene import NOON_MS, TOPICS, Scene, usage_record
 from tests.unit.charge_rows import charge_row
 from tests.unit.ledger_charges import charged
@@ -34,7 +33,7 @@ def test_charges_are_packed_in_order_with_the_place_of_the_first() -> None:
     outputs = Outputs(TOPICS, 5)
     for first in range(0, 5_003, 1_000):
         outputs.charge([charge_row(place=number) for number in range(first, min(first + 1_000, 5_003))])
-    records = outputs.drain(NOTHING_DRAINED, [], VERSION, BOOKED_AT_MS)
+    records = outputs.drain(NOTHING_DRAINED, VERSION, BOOKED_AT_MS)
     batches = [decode_charges(value) for value in values_in(records, TOPICS.charges)]
     assert [(topic, key) for topic, key, _ in records] == [(TOPICS.charges, None)] * len(batches)
     assert {(each.partition, each.version, each.booked_at_ms) for each in batches} == {(5, VERSION, BOOKED_AT_MS)}
@@ -53,21 +52,11 @@ def test_packed_outputs_are_at_most_512_kib() -> None:
     key = (Account(longest), 1, longest, Agent(longest), Node(longest))
     long = partial(charge_row, key, source=longest, event_id=longest, conversation=longest)
     outputs.charge([long(place=number) for number in range(300)])
-    rows = [Rollup(Account(longest), hour, "api", Agent(longest), Node(longest), 1) for hour in range(400)]
-    records = outputs.drain(NOTHING_DRAINED, rows, VERSION, BOOKED_AT_MS)
+    records = outputs.drain(NOTHING_DRAINED, VERSION, BOOKED_AT_MS)
     assert max(len(value or b"") for _, _, value in records) <= PACKED_BYTES
     assert [each.offset for each in charges_in(records)] == list(range(300))
-    assert [each.hour for each in rollups_in(records)] == list(range(400))
     # Not one record a row either: packing is what makes them cheap.
-    assert len(records) < 20
-
-
-def test_rollup_rows_carry_partition_and_checkpoint() -> None:
-    """Of the batch; each row has its own segment and version."""
-    row = Rollup(Account("acme"), 1, "api", Agent("ada"), Node("answer"), 3, 1, 1, 5, 7, VERSION)
-    ((topic, key, value),) = Outputs(TOPICS, 5).drain(NOTHING_DRAINED, [row], VERSION, BOOKED_AT_MS)
-    batch = decode_rollups(value or b"")
-    assert (topic, key, batch.partition, batch.version, batch.rows) == (TOPICS.rollups, None, 5, VERSION, [row])
+    assert len(records) < 12
 
 
 def test_a_dead_letter_is_the_record_with_its_place_the_reason_and_the_fix() -> None:
@@ -76,7 +65,7 @@ def test_a_dead_letter_is_the_record_with_its_place_the_reason_and_the_fix() -> 
     value = b'{"half": '
     record = Message(topic="usage.events", partition=5, offset=18, key=b"acme", value=value, timestamp=(2, NOON_MS))
     outputs.reject(Reject(Reason.NOT_JSON, "it ends early", "acme"), record, NOON_MS + 1)
-    ((topic, key, letter),) = outputs.drain(NOTHING_DRAINED, [], VERSION, BOOKED_AT_MS)
+    ((topic, key, letter),) = outputs.drain(NOTHING_DRAINED, VERSION, BOOKED_AT_MS)
     assert (topic, key) == (TOPICS.dead_letters, None)
     assert decode_dead_letter(letter or b"") == DeadLetter(
         reason=Reason.NOT_JSON,
@@ -135,8 +124,8 @@ def test_outputs_are_handed_out_once() -> None:
     outputs = Outputs(TOPICS, 0)
     outputs.charge([charge_row()])
     outputs.reject(Reject(Reason.NOT_JSON, "x"), usage_record(b""), NOON_MS)
-    assert len(outputs.drain(NOTHING_DRAINED, [], VERSION, BOOKED_AT_MS)) == 2
-    assert outputs.drain(NOTHING_DRAINED, [], VERSION + 1, BOOKED_AT_MS) == []
+    assert len(outputs.drain(NOTHING_DRAINED, VERSION, BOOKED_AT_MS)) == 2
+    assert outputs.drain(NOTHING_DRAINED, VERSION + 1, BOOKED_AT_MS) == []
 
 
 def test_entries_are_packed_in_order_and_cut_at_512_kib() -> None:
@@ -152,7 +141,7 @@ def test_entries_are_packed_in_order_and_cut_at_512_kib() -> None:
             taken += len(sealed.lines)
             outputs.seal(sealed, VERSION)
     drained = ledger.drain()
-    records = outputs.drain(drained, [], VERSION, BOOKED_AT_MS)
+    records = outputs.drain(drained, VERSION, BOOKED_AT_MS)
     values = values_in(records, TOPICS.ledger)
     assert max(map(len, values)) <= PACKED_BYTES
     batches = [decode_entry_batch(value) for value in values]
@@ -168,7 +157,7 @@ def test_entries_are_packed_in_order_and_cut_at_512_kib() -> None:
     # Not one record an entry either.
     assert len(values) < 40
     assert all(key is None for topic, key, _ in records if topic == TOPICS.ledger)
-    assert outputs.drain(NOTHING_DRAINED, [], VERSION + 1, BOOKED_AT_MS) == []
+    assert outputs.drain(NOTHING_DRAINED, VERSION + 1, BOOKED_AT_MS) == []
 
 
 def test_a_notice_is_a_cloud_event_keyed_by_its_account() -> None:
@@ -179,7 +168,7 @@ def test_a_notice_is_a_cloud_event_keyed_by_its_account() -> None:
     bill = Bill(account, "team", NOON_MS - 1, NOON_MS, (BillLine(NOON_MS - 1, 2_500_000, "EUR", 1_000_000),), (3,))
     told: list[Notice] = [bill, alert, request, Alert("a2", account, "would_block", -5, "observe", NOON_MS)]
     ledger = msgspec.structs.replace(NOTHING_DRAINED, notices=told)
-    records = Outputs(TOPICS, 5).drain(ledger, [], VERSION, BOOKED_AT_MS)
+    records = Outputs(TOPICS, 5).drain(ledger, VERSION, BOOKED_AT_MS)
     topics = [TOPICS.bills, TOPICS.alerts, TOPICS.refill_requests, TOPICS.alerts]
     assert [(topic, key) for topic, key, _ in records] == [(topic, b"acme") for topic in topics]
     events = [decode_notice(value or b"") for _, _, value in records]

@@ -44,8 +44,7 @@ class Corrections:
         self._partition = partition
         self._table = table
         self._ledger = ledger
-        self.rolled_up: list[Correction] = []
-        """What rollups must count more since it was last emptied."""
+        self._of_rollups: list[Correction] = []
         self._lately = lately
         self._rate_cards = RateCards()
         self._charges: dict[int, ChargeLookUp] = {}
@@ -111,7 +110,12 @@ class Corrections:
             row.version = version
             self._table.changed.append(row)
         if more_microcredits:
-            self.rolled_up.append((row.rollup, more_microcredits))
+            self._of_rollups.append((row.rollup, more_microcredits))
+
+    def take_of_rollups(self) -> list[Correction]:
+        """What rollups must count more, or less, since the last call."""
+        taken, self._of_rollups = self._of_rollups, []
+        return taken
 
     def booked(self) -> None:
         """What was read back for a batch is needed no more."""

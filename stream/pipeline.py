@@ -35,6 +35,7 @@ _NO_OFFSET = 1 << 63
 # What so many records are read into stays in a core's cache until they are booked: 5,000 take 1.5 µs an event more.
 _RECORDS_AT_ONCE = 1_000
 _lives = itertools.count(1)
+"""Each tells a pipeline from those of the same partition before it was taken over again."""
 
 
 class Pipeline:
@@ -122,7 +123,7 @@ class Pipeline:
         self.drifted += len(drained.drift)
         records = self._outputs.drain(drained, version, booked_at_ms)
         topics = self._outputs.topics
-        corrections, self._corrections.rolled_up = self._corrections.rolled_up, []
+        corrections = self._corrections.take_of_rollups()
         charges = [value for topic, _, value in records if topic == topics.charges and value is not None]
         records += self.dedup.drain()
         if not charges and not corrections:

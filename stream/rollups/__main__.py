@@ -3,6 +3,7 @@
 It ends when the worker does, and with whatever it does not understand: the worker then starts another.
 """
 
+import contextlib
 import gc
 import os
 import signal
@@ -10,7 +11,7 @@ import socket
 import sys
 
 from stream.rollups.beside import decode_job
-from stream.rollups.frames import receive, send
+from stream.rollups.frames import BrokenFrameError, receive, send
 from stream.rollups.roller import Roller
 
 _USAGE_ERROR = 2
@@ -33,9 +34,9 @@ def main() -> int:
 
 
 def answer(connection: socket.socket) -> None:
-    """Roll up what comes over a connection, until its end."""
+    """Roll up what comes over a connection, until its end: a worker that is killed breaks off in the middle."""
     roller = Roller()
-    with connection, connection.makefile("rb") as reader:
+    with contextlib.suppress(BrokenFrameError, ConnectionError), connection, connection.makefile("rb") as reader:
         while (parts := receive(reader)) is not None:
             job, *charges = parts
             send(connection, roller.roll_up(decode_job(job), charges))

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from stream.rollups import beside
+from stream.rollups.__main__ import answer
 from stream.rollups.beside import MOST_ATTEMPTS, RollerBeside, RollUpFailedError
 from stream.rollups.roller import Roller
 from tests.unit.charge_rows import charge_row
@@ -105,6 +108,16 @@ def test_it_ends_with_its_worker() -> None:
     worker.stdin.close()
     worker.stdout.close()
     _await(lambda: not _runs(child))
+
+
+@pytest.mark.parametrize("said", [b"", b"\2\0\0", struct.pack("<QQ", 1, 9) + b"half"])
+def test_it_ends_quietly_when_its_worker_breaks_off(said: bytes) -> None:
+    """Each row is what a worker had said when it was killed."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.sendall(said)
+    answer(theirs)
+    assert theirs.fileno() == -1
 
 
 def test_who_starts_it_by_hand_is_told_that_a_worker_does() -> None:

@@ -129,17 +129,17 @@ def test_a_killed_process_beside_a_worker_changes_no_figure(system: System) -> N
     """Whatever it had rolled up is in segments that stay as they were written."""
     worker = system.worker()
     worker.wait_ready()
-    sending = in_background(lambda: system.send(load(20_000), rate=4_000))
+    sending = in_background(lambda: system.send(load(12_000), rate=4_000))
     killed = set()
     while sending.is_alive():
-        time.sleep(0.7)
+        time.sleep(0.4)
         for pid in worker.children():
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
     sending.join()
     system.wait_booked()
     system.assert_exact()
-    assert len(killed) > 3
+    assert len(killed) > 1
     assert "failed" not in worker.said()
 
 

@@ -10,9 +10,8 @@ import signal
 import socket
 import sys
 
-from stream.rollups.beside import decode_job
 from stream.rollups.frames import BrokenFrameError, receive, send
-from stream.rollups.roller import Roller
+from stream.rollups.roller import Roller, decode_job
 
 _USAGE_ERROR = 2
 

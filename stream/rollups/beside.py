@@ -12,19 +12,14 @@ import threading
 from collections.abc import Sequence
 from io import BufferedReader
 
-import msgspec
-
 from stream.rollups.frames import BrokenFrameError, receive, send
-from stream.rollups.roller import Job
+from stream.rollups.roller import Job, encode_job
 
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
 LONGEST_ANSWER_SECONDS = 30.0
 _END_SECONDS = 2.0
-
-_encode_job = msgspec.msgpack.Encoder().encode
-decode_job = msgspec.msgpack.Decoder(Job).decode
 
 
 class RollUpFailedError(Exception):
@@ -45,7 +40,7 @@ class _Process:
 
     def ask(self, job: Job, charges: Sequence[bytes]) -> list[bytes]:
         """Its answer; OSError when there is none."""
-        send(self._connection, [_encode_job(job), *charges])
+        send(self._connection, [encode_job(job), *charges])
         rolled_up = receive(self._reader)
         if rolled_up is None:
             raise BrokenFrameError("it ended")

@@ -30,6 +30,9 @@ class Job(Struct, frozen=True, array_like=True):
     corrections: list[Correction]
 
 
+encode_job = msgspec.msgpack.Encoder().encode
+decode_job = msgspec.msgpack.Decoder(Job).decode
+
 RollUp = Callable[[Job, Sequence[bytes]], list[bytes]]
 """Given a checkpoint and its records of charges, its records of rollups. It may block, and is called by threads."""
 

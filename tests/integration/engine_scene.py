@@ -73,7 +73,8 @@ class EngineScene:
         before = self.topology().topics[topic]
         delete_topics(self.servers, [topic])
         make_topics(self.servers, [self._new_topic(topic)])
-        assert self.topology().topics[topic] != before
+        # The broker says deleted and created a little before it tells of either: of that name it still has the old one.
+        wait_until(lambda: self.topology().topics[topic] != before, WAIT_SECONDS)
 
     def delete_before(self, topic: str, offset: int, partition: int = 0) -> None:
         """Delete a log's records before an offset; -1 stands for its end."""

@@ -90,13 +90,8 @@ class Running:
 
     def children(self) -> list[int]:
         """The processes that it started, and that run."""
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                state, parent = stat.read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[:2]
-                if int(parent) == self.pid and state != "Z":
-                    found.append(int(stat.parent.name))
-        return found
+        pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+        return [pid for pid in pids if runs(pid) and stat_of(pid)[1:2] == [str(self.pid)]]
 
     def restart(self, **settings: object) -> None:
         """Start it again, with more settings, after it ended."""
@@ -124,6 +119,18 @@ class Running:
         if self._process.poll() is None:
             self.signal(signal.SIGCONT)
             self.kill()
+
+
+def stat_of(pid: int) -> list[str]:
+    """What Linux tells of a process behind its name: state, parent and so on; nothing when it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return []
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there, and not only waits to be told how it ended."""
+    return stat_of(pid)[:1] not in ([], ["Z"])
 
 
 def wait_until(holds: Callable[[], bool], timeout_seconds: float, explain: Callable[[], str] = str) -> None:

@@ -73,12 +73,6 @@ class RollerBeside:
         with self._lock:
             self._started()
 
-    @property
-    def pid(self) -> int | None:
-        """Of the process, while there is one."""
-        process = self._process
-        return None if process is None else process.child.pid
-
     def roll_up(self, job: Job, charges: Sequence[bytes]) -> list[bytes]:
         """The checkpoint's records of rollups; RollUpFailedError after three processes gave none."""
         with self._lock:

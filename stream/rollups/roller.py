@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -40,6 +41,14 @@ RollUp = Callable[[Job, Sequence[bytes]], list[bytes]]
 _decode_charges = msgspec.msgpack.Decoder(tuple[int, int, int, int, list[ChargeRow]]).decode
 
 
+class _Open(NamedTuple):
+    """A partition's rows, and when they were used last, in seconds of the monotonic clock."""
+
+    life: int
+    rollups: OpenRollups
+    used_at: float
+
+
 class Roller:
     """Keeps the rollup rows in memory of every partition that is in use; one call at a time.
 
@@ -49,8 +58,7 @@ class Roller:
 
     def __init__(self, most_rows: int = MOST_ROWS) -> None:
         self._most_rows = most_rows
-        self._open: dict[int, tuple[int, OpenRollups]] = {}
-        self._used_at: dict[int, float] = {}
+        self._open: dict[int, _Open] = {}
 
     def roll_up(self, job: Job, charges: Sequence[bytes]) -> list[bytes]:
         """The rows that the checkpoint changed, as records; the first of its partition's life finds none."""
@@ -69,11 +77,9 @@ class Roller:
 
     def _rollups_of(self, job: Job) -> OpenRollups:
         now = time.monotonic()
-        for partition in [each for each, used_at in self._used_at.items() if now - used_at > _UNUSED_SECONDS]:
-            del self._used_at[partition], self._open[partition]
-        self._used_at[job.partition] = now
-        life, rollups = self._open.get(job.partition, (None, None))
-        if rollups is None or life != job.life:
-            rollups = OpenRollups(self._most_rows)
-            self._open[job.partition] = job.life, rollups
+        in_use = {partition: each for partition, each in self._open.items() if now - each.used_at <= _UNUSED_SECONDS}
+        found = in_use.get(job.partition)
+        rollups = found.rollups if found is not None and found.life == job.life else OpenRollups(self._most_rows)
+        in_use[job.partition] = _Open(job.life, rollups, now)
+        self._open = in_use
         return rollups

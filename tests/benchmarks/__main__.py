@@ -17,6 +17,7 @@ from tests.benchmarks import against, contestants, loads, report
 from tests.benchmarks.arena import Arena, arena
 from tests.benchmarks.loads import Load
 from tests.benchmarks.process import BenchmarkError
+from tests.benchmarks.turn import LOADS
 
 SHORT_EVENTS, FULL_EVENTS, NAIVE_EVENTS = 400_000, 1_500_000, 12_000
 RESULTS_FILE = Path("bench-results.json")
@@ -60,9 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--events", type=int, help="so many events of each load")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contestant (default: %(default)s)")
     parser.add_argument("--against", metavar="REVISION", help="measure the worker of that commit instead of the peers")
-    parser.add_argument(
-        "--loads", nargs="+", choices=against.LOADS, default=list(against.LOADS), help="with --against: only these"
-    )
+    parser.add_argument("--loads", nargs="+", choices=LOADS, default=list(LOADS), help="with --against: only these")
     parser.add_argument("--output", type=Path, default=RESULTS_FILE, help="results file (default: %(default)s)")
     return parser.parse_args()
 

@@ -14,12 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks import contestants, loads
-from tests.benchmarks.arena import arena
 from tests.benchmarks.process import BenchmarkError
+from tests.benchmarks.report import ratios_of_rounds
 
 ROOT = Path(__file__).resolve().parents[2]
-LOADS = {"zipf": loads.zipf, "worst": loads.worst}
+_TURN = str(Path(__file__).with_name("turn.py"))
 _LONGEST_TURN_SECONDS = 600
 
 
@@ -51,9 +50,6 @@ def table(found: dict[str, Any]) -> str:
 
 
 def _result(of: dict[str, list[float]], revision: str) -> dict[str, Any]:
-    # An earlier commit runs this file with its own report, which has no such function.
-    from tests.benchmarks.report import ratios_of_rounds
-
     ratios = ratios_of_rounds(of["now"], of["before"])
     rates = {name: [round(rate) for rate in each] for name, each in of.items()}
     return {
@@ -84,8 +80,8 @@ def _git(*arguments: str) -> None:
 
 
 def _turn(tree: Path, servers: str, folder: Path, load: str, events: int) -> float:
-    # This very module, so that the earlier tree need not have it; all else is the tree's own.
-    program = f"import runpy, sys; sys.path.insert(0, {str(tree)!r}); runpy.run_path({__file__!r}, run_name='__main__')"
+    # This tree's file, so that the earlier one need not have it; all else is the tree's own.
+    program = f"import runpy, sys; sys.path.insert(0, {str(tree)!r}); runpy.run_path({_TURN!r}, run_name='__main__')"
     done = subprocess.run(
         [sys.executable, "-P", "-c", program, servers, str(folder), load, str(events)],
         cwd=tree,
@@ -98,12 +94,3 @@ def _turn(tree: Path, servers: str, folder: Path, load: str, events: int) -> flo
     if done.returncode:
         raise BenchmarkError(f"the worker of {tree}: {done.stderr.strip()[-2_000:]}")
     return float(done.stdout.split()[-1])
-
-
-def _main(servers: str, folder: str, load: str, events: str) -> None:
-    with arena(servers, LOADS[load](int(events)), Path(folder)) as made:
-        print(contestants.worker(made))
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

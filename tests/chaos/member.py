@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.processes import Running
+from tests.processes import Running, stat_of
 
 _KIB_PER_MIB = 1024
 
@@ -35,10 +35,7 @@ class Member:
     @property
     def cpu_ticks(self) -> int:
         """How much it has computed; it stands still while it is stopped."""
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{self.running.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-            return int(fields[11]) + int(fields[12])
-        return 0
+        return sum(map(int, stat_of(self.running.pid)[11:13]))
 
     def log(self) -> str:
         """All that it said, over all its lives."""

@@ -130,10 +130,10 @@ class PipelineAt(Pipeline):
 
     now_ms = NOON_MS
 
-    def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:  # noqa: ARG002
+    def apply(self, runs: Sequence[Run], version: int, clock_ms: int, now_ms: int) -> int:  # noqa: ARG002  its own stands in
         return super().apply(runs, version, clock_ms, self.now_ms)
 
-    def drain(self, version: int, booked_at_ms: int) -> Outbox:  # noqa: ARG002
+    def drain(self, version: int, booked_at_ms: int) -> Outbox:  # noqa: ARG002  its own clock stands in
         return super().drain(version, self.now_ms)
 
 

@@ -6,11 +6,9 @@ import socket
 import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +16,7 @@ from stream.rollups import beside
 from stream.rollups.__main__ import answer
 from stream.rollups.beside import MOST_ATTEMPTS, RollerBeside, RollUpFailedError
 from stream.rollups.roller import Roller
+from tests.processes import runs, wait_until
 from tests.unit.charge_rows import charge_row
 from tests.unit.test_roller import charged, job, rows
 
@@ -32,8 +31,8 @@ def roller() -> Iterator[RollerBeside]:
 
 def pid_of(roller: RollerBeside) -> int:
     """Of the process that is there now."""
-    assert roller.pid is not None
-    return roller.pid
+    assert roller._process is not None
+    return roller._process.child.pid
 
 
 def test_it_answers_as_rolling_up_here_does(roller: RollerBeside) -> None:
@@ -97,7 +96,7 @@ def test_it_ends_with_its_worker() -> None:
     """One that is killed has no time to end it."""
     code = (
         "from stream.rollups.beside import RollerBeside\n"
-        "roller = RollerBeside(); roller.start(); print(roller.pid, flush=True); input()"
+        "roller = RollerBeside(); roller.start(); print(roller._process.child.pid, flush=True); input()"
     )
     worker = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert worker.stdout is not None
@@ -107,7 +106,7 @@ def test_it_ends_with_its_worker() -> None:
     worker.wait()
     worker.stdin.close()
     worker.stdout.close()
-    _await(lambda: not _runs(child))
+    wait_until(lambda: not runs(child), 10)
 
 
 @pytest.mark.parametrize("said", [b"", b"\2\0\0", struct.pack("<QQ", 1, 9) + b"half"])
@@ -131,23 +130,8 @@ def test_who_starts_it_by_hand_is_told_that_a_worker_does() -> None:
 def test_it_is_there_once_it_is_asked() -> None:
     """`start` only has it begin earlier."""
     roller = RollerBeside()
-    assert roller.pid is None
+    assert roller._process is None
     assert len(roller.roll_up(job(1), [charged(charge_row())])) == 1
     child = pid_of(roller)
     roller.close()
-    assert not _runs(child)
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process that nobody waits for runs: an ended one may be left to who adopts it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def _await(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    assert not runs(child)

@@ -16,7 +16,7 @@ _SETTLED_SECONDS = 5.0
 _MOST_NICE = 15
 _NICER = 3
 _LONGEST = 5
-"""How many times as long it may take to reach the factor."""
+"""How many times as long it may take to reach the factor: the load must first get its share of the machine."""
 _ROUND_EVENTS = 200_000
 _BACKLOG_EVENTS, _SHORT_BACKLOG_EVENTS = 200_000, 40_000
 _BOOKED_SECONDS = 1_200.0
